@@ -1,0 +1,95 @@
+namespace Stint.Functions;
+
+/// <summary>What a checked <c>function.toml</c> says. Immutable; the key's name in the file stands with each member.</summary>
+internal sealed record FunctionSpec
+{
+    /// <summary><c>concurrent-requests</c>: requests that one instance serves at a time, 1 to 1,000.</summary>
+    public int ConcurrentRequests { get; init; } = 1;
+
+    /// <summary><c>single-use</c>: an instance serves exactly one request and goes.</summary>
+    public bool SingleUse { get; init; }
+
+    /// <summary><c>keepalive</c> (seconds): how long an idle instance is kept after its last request completed; zero = not at all, <see cref="Timeout.InfiniteTimeSpan"/> (−1) = for ever.</summary>
+    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(300);
+
+    /// <summary><c>min-instances</c>: instances kept warm from deployment on.</summary>
+    public int MinInstances { get; init; }
+
+    /// <summary><c>max-instances</c>: never more than so many at a time.</summary>
+    public int MaxInstances { get; init; } = DefaultMaxInstances;
+
+    /// <summary><c>timeout</c> (seconds): the longest a call may take once it runs.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary><c>boot-timeout</c> (seconds): the longest an instance may take to get ready.</summary>
+    public TimeSpan BootTimeout { get; init; } = TimeSpan.FromSeconds(25);
+
+    /// <summary><c>max-queue</c>: calls that may wait for an instance; more are refused at once.</summary>
+    public int MaxQueue { get; init; } = 1000;
+
+    /// <summary><c>queue-timeout</c> (seconds): the longest a call waits for an instance.</summary>
+    public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary><c>ahead</c>: successors of a single-use instance that are started before they are needed.</summary>
+    public int Ahead { get; init; }
+
+    /// <summary><c>[env]</c>: environment variables of the function.</summary>
+    public IReadOnlyDictionary<string, string> Env { get; init; } = new Dictionary<string, string>();
+
+    /// <summary><c>[labels]</c>: free words for other tools.</summary>
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
+    public ProcessSpec? Process { get; init; }
+
+    /// <summary>Default of <see cref="MaxInstances"/>: twice the host's cores, at least 4.</summary>
+    public static int DefaultMaxInstances { get; } = Math.Max(4, Environment.ProcessorCount * 2);
+}
+
+/// <summary><c>[process]</c>: how a function runs in the process sandbox.</summary>
+internal sealed record ProcessSpec
+{
+    /// <summary><c>runtime</c>.</summary>
+    public required Runtime Runtime { get; init; }
+
+    /// <summary><c>memory</c> (MiB): limit of one instance, everything in it and its <c>/tmp</c> included.</summary>
+    public int MemoryMiB { get; init; } = 256;
+
+    /// <summary><c>cpus</c>: cores that one instance may use on average; zero = no limit.</summary>
+    public double Cpus { get; init; }
+
+    /// <summary><c>pids</c>: processes and threads of one instance.</summary>
+    public int Pids { get; init; } = 64;
+
+    /// <summary><c>network</c>.</summary>
+    public NetworkAccess Network { get; init; } = NetworkAccess.None;
+
+    /// <summary><c>tmp</c> (MiB): size of the instance's private <c>/tmp</c>.</summary>
+    public int TmpMiB { get; init; } = 64;
+
+    /// <summary><c>scripts</c>: let <c>npm install</c> run the packages' own install scripts.</summary>
+    public bool AllowInstallScripts { get; init; }
+}
+
+/// <summary>The languages of the process sandbox, as tinyFaaS names them.</summary>
+internal enum Runtime
+{
+    /// <summary><c>python3</c>: <c>fn.py</c> with <c>def fn(input, headers)</c>.</summary>
+    Python3,
+
+    /// <summary><c>nodejs</c>: a module that exports <c>(req, res) => …</c>.</summary>
+    NodeJs,
+
+    /// <summary><c>binary</c>: <c>fn.sh</c>, once per call.</summary>
+    Binary,
+}
+
+/// <summary>What of the network an instance can reach.</summary>
+internal enum NetworkAccess
+{
+    /// <summary><c>none</c>: nothing, not even the host's loopback.</summary>
+    None,
+
+    /// <summary><c>host</c>: the host's own network, for functions that are trusted with it.</summary>
+    Host,
+}

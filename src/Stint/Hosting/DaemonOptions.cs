@@ -1,0 +1,99 @@
+using System.Net;
+
+namespace Stint.Hosting;
+
+/// <summary>
+/// The settings of the daemon. Each has one name, in three spellings: <c>http-port</c> in <c>stint.toml</c>, <c>--http-port</c> as a flag, <c>STINT_HTTP_PORT</c> in the
+/// environment. A flag beats the environment, which beats the file, which beats the default.
+/// </summary>
+internal sealed record DaemonOptions
+{
+    /// <summary><c>registry</c>: the folder of the functions. Default /var/lib/stint/functions as root, else ~/.local/share/stint/functions.</summary>
+    public required string Registry { get; init; }
+
+    /// <summary><c>state</c>: what the daemon keeps: built bundles, build cache, logs, token. Default /var/lib/stint/state as root, else ~/.local/share/stint/state.</summary>
+    public required string State { get; init; }
+
+    /// <summary><c>run</c>: what lives only as long as the daemon: sockets. Default /run/stint as root, else $XDG_RUNTIME_DIR/stint, else a folder of the state.</summary>
+    public required string Run { get; init; }
+
+    /// <summary><c>listen</c>: addresses of the invocation endpoints. Default all, IPv4 and IPv6.</summary>
+    public IReadOnlyList<IPAddress> Listen { get; init; } = [IPAddress.IPv6Any];
+
+    /// <summary><c>http-port</c> (also <c>HTTP_PORT</c>, <c>http_PORT</c>): −1 = off.</summary>
+    public int HttpPort { get; init; } = 8000;
+
+    /// <summary><c>coap-port</c> (also <c>COAP_PORT</c>, <c>coap_PORT</c>): UDP, −1 = off.</summary>
+    public int CoapPort { get; init; } = 5683;
+
+    /// <summary><c>grpc-port</c> (also <c>GRPC_PORT</c>, <c>grpc_PORT</c>): −1 = off.</summary>
+    public int GrpcPort { get; init; } = 9000;
+
+    /// <summary><c>management-port</c> (also <c>MGMT_PORT</c>).</summary>
+    public int ManagementPort { get; init; } = 8080;
+
+    /// <summary><c>management-listen</c>: addresses of the management endpoint. Default the loopback of both families.</summary>
+    public IReadOnlyList<IPAddress> ManagementListen { get; init; } = [IPAddress.Loopback, IPAddress.IPv6Loopback];
+
+    /// <summary><c>token-file</c>: where the management token is kept; made at the first start. Default STATE/token.</summary>
+    public string? TokenFile { get; init; }
+
+    /// <summary><c>insecure</c>: no token even though the management endpoint is open to others.</summary>
+    public bool Insecure { get; init; }
+
+    /// <summary><c>isolation</c>: <c>sandbox</c> (default) or <c>none</c>.</summary>
+    public Isolation Isolation { get; init; } = Isolation.Sandbox;
+
+    /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
+    public int DrainSeconds { get; init; } = 10;
+
+    /// <summary><c>max-body</c> (MiB): the largest request body; 413 beyond.</summary>
+    public int MaxBodyMiB { get; init; } = 64;
+
+    /// <summary><c>max-upload</c> (MiB): the largest function upload.</summary>
+    public int MaxUploadMiB { get; init; } = 256;
+
+    /// <summary><c>build-timeout</c> (seconds): the longest a build step may take.</summary>
+    public int BuildTimeoutSeconds { get; init; } = 600;
+
+    /// <summary><c>memory-budget</c> (MiB): what all instances together may be promised; 0 = three quarters of the host's memory.</summary>
+    public int MemoryBudgetMiB { get; init; }
+
+    /// <summary><c>instance-budget</c>: instances of all functions together; 0 = 500.</summary>
+    public int InstanceBudget { get; init; }
+
+    /// <summary><c>log-level</c>: error, warn, info, debug or trace.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary><c>log-format</c>: text or json.</summary>
+    public LogFormat LogFormat { get; init; } = LogFormat.Text;
+
+    /// <summary><c>function-log-size</c> (MiB): a function's log is rotated at this size, one old file is kept.</summary>
+    public int FunctionLogMiB { get; init; } = 4;
+
+    /// <summary><c>python3</c>: the interpreter of python3 and binary functions. Default: /usr/bin/python3, then PATH.</summary>
+    public string? Python3 { get; init; }
+
+    /// <summary><c>nodejs</c>: the interpreter of nodejs functions. Default: /usr/bin/node, then PATH.</summary>
+    public string? NodeJs { get; init; }
+}
+
+/// <summary>How functions are kept apart from the host.</summary>
+internal enum Isolation
+{
+    /// <summary>Every instance in its own sandbox; without one the daemon runs nothing.</summary>
+    Sandbox,
+
+    /// <summary>Plain processes of the daemon's user. For trusted code on hosts that have no sandbox.</summary>
+    None,
+}
+
+/// <summary>The form of the daemon's own log.</summary>
+internal enum LogFormat
+{
+    /// <summary>One readable line an event.</summary>
+    Text,
+
+    /// <summary>One JSON object an event.</summary>
+    Json,
+}

@@ -1,0 +1,45 @@
+using System.Buffers;
+using System.IO.Pipelines;
+
+namespace Stint.Invocations;
+
+/// <summary>
+/// One call of a function, in the platform's own words: what every ingress makes of a request, whatever the protocol.
+/// Immutable once routed. Buffers referenced here belong to the ingress and stay valid until it has disposed of the <see cref="Reply"/>
+/// or, when the reply has a <see cref="Reply.Completion"/>, until that has ended.
+/// </summary>
+internal sealed class Invocation
+{
+    /// <summary>The function to call.</summary>
+    public required FunctionName Function { get; init; }
+
+    /// <summary>The identity of the call: the caller's <c>X-Call-Id</c> or a fresh one.</summary>
+    public required string CallId { get; init; }
+
+    /// <summary>HTTP method, or the protocol's nearest equivalent.</summary>
+    public string Method { get; init; } = "POST";
+
+    /// <summary>What followed the function's name, still percent-encoded, with its leading slash; <c>/</c> when nothing did.</summary>
+    public string Path { get; init; } = "/";
+
+    /// <summary>The query without its question mark, as received; empty when there is none.</summary>
+    public string Query { get; init; } = "";
+
+    /// <summary>The headers that the function sees.</summary>
+    public HeaderList Headers { get; init; } = [];
+
+    /// <summary>The whole body, when <see cref="BodyStream"/> is null.</summary>
+    public ReadOnlySequence<byte> Body { get; init; }
+
+    /// <summary>The body, when it is too large to be held (over <see cref="MaxInlineBody"/>): read once, to its end.</summary>
+    public PipeReader? BodyStream { get; init; }
+
+    /// <summary>The caller's own limit on the call's duration, when it is shorter than the function's.</summary>
+    public TimeSpan? CallerTimeout { get; init; }
+
+    /// <summary>Fires when the caller has left; never for an asynchronous call.</summary>
+    public CancellationToken CallerGone { get; init; }
+
+    /// <summary>Bodies up to this many bytes are carried whole; larger ones are streamed.</summary>
+    public const int MaxInlineBody = 64 * 1024;
+}

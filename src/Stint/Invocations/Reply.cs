@@ -1,0 +1,65 @@
+using System.Buffers;
+
+namespace Stint.Invocations;
+
+/// <summary>
+/// How an invocation ended, and the answer if there is one. The ingress that asked disposes of it after it has sent the body.
+/// A function's failure and the platform's own are both replies; exceptions are for what nobody expected.
+/// </summary>
+internal sealed class Reply : IDisposable
+{
+    private byte[]? _rented;
+
+    private Reply(Outcome outcome) => Outcome = outcome;
+
+    /// <summary>How the invocation ended.</summary>
+    public Outcome Outcome { get; }
+
+    /// <summary>The function's own status, 200 to 599, when it answered.</summary>
+    public int Status { get; private init; } = 200;
+
+    /// <summary>The function's headers; empty unless it answered.</summary>
+    public HeaderList Headers { get; private init; } = [];
+
+    /// <summary>The body, or its first piece when <see cref="Rest"/> is set. Valid until <see cref="Dispose"/>.</summary>
+    public ReadOnlyMemory<byte> Body { get; private init; }
+
+    /// <summary>The pieces that follow <see cref="Body"/>, when the answer is streamed.</summary>
+    public IReplyStream? Rest { get; private init; }
+
+    /// <summary>One line for the caller: what failed, why, what to do. Null when the function answered.</summary>
+    public string? Error { get; private init; }
+
+    /// <summary>When another try may succeed, for <see cref="Outcome.Shed"/> and <see cref="Outcome.Unavailable"/>.</summary>
+    public TimeSpan? RetryAfter { get; private init; }
+
+    /// <summary>
+    /// Null when the instance is done with the call: the usual case. Otherwise the call goes on in the instance after this reply (its body is
+    /// still streamed, or it was cancelled and has not yet acknowledged), and this ends with true when the instance is free again, with false when
+    /// it can serve nobody any more. Only the pool reads it.
+    /// </summary>
+    public Task<bool>? Completion { get; init; }
+
+    /// <summary>A function's answer whose body lies in <paramref name="rented"/>, an array of the shared pool that the reply returns.</summary>
+    public static Reply Answer(int status, HeaderList headers, ReadOnlyMemory<byte> body, byte[]? rented = null, IReplyStream? rest = null, Task<bool>? completion = null) =>
+        new(Outcome.Answered) { Status = status, Headers = headers, Body = body, Rest = rest, Completion = completion, _rented = rented };
+
+    /// <summary>A failure, with its text for the caller.</summary>
+    public static Reply Failure(Outcome outcome, string error, TimeSpan? retryAfter = null, Task<bool>? completion = null) =>
+        new(outcome) { Error = error, RetryAfter = retryAfter, Completion = completion };
+
+    /// <summary>Gives the body's buffer back and abandons what has not been streamed.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _rented, null) is { } rented) ArrayPool<byte>.Shared.Return(rented);
+        Rest?.Dispose();
+    }
+}
+
+/// <summary>The later pieces of a streamed answer. Disposing before the end tells the instance to stop.</summary>
+internal interface IReplyStream : IDisposable
+{
+    /// <summary>The next piece, valid until the next call; empty at the end.</summary>
+    /// <exception cref="IOException">The instance died, or the deadline passed, in the middle of its answer.</exception>
+    ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken);
+}
