@@ -63,3 +63,6 @@ internal interface IReplyStream : IDisposable
     /// <exception cref="IOException">The instance died, or the deadline passed, in the middle of its answer.</exception>
     ValueTask<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken);
 }
+
+/// <summary>Thrown by an ingress's body reader when the body turns out larger than the limit.</summary>
+internal sealed class BodyTooLargeException(string message) : IOException(message);
