@@ -1,0 +1,49 @@
+namespace Stint.Checks;
+
+/// <summary>Looks at one thing of the host: diagnosis and cure. Changes nothing, asks no network.</summary>
+internal interface ICheck
+{
+    /// <summary>Looks. Whatever is wrong with the host is a result, not an exception.</summary>
+    Task<CheckResult> RunAsync(CheckScope scope, CancellationToken cancellationToken);
+}
+
+/// <summary>The settings of the daemon that checks look at.</summary>
+internal sealed record CheckScope
+{
+    /// <summary>Folder of the functions.</summary>
+    public required string Registry { get; init; }
+
+    /// <summary>Folder of what the daemon keeps.</summary>
+    public required string State { get; init; }
+
+    /// <summary>The interpreter of python3 functions; null = /usr/bin/python3, then PATH.</summary>
+    public string? Python3 { get; init; }
+
+    /// <summary>The interpreter of nodejs functions; null = /usr/bin/node, then PATH.</summary>
+    public string? NodeJs { get; init; }
+
+    /// <summary>The ports that the daemon would open.</summary>
+    public IReadOnlyList<DaemonPort> Ports { get; init; } = [];
+
+    /// <summary>Process id of a daemon that runs already: it holds its ports rightfully. Null = none.</summary>
+    public int? DaemonPid { get; init; }
+
+    /// <summary>Time.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}
+
+/// <summary>A port of the daemon.</summary>
+/// <param name="Setting">The name of its setting, <c>http-port</c>.</param>
+/// <param name="Port">The port.</param>
+/// <param name="Transport">Over which transport.</param>
+internal readonly record struct DaemonPort(string Setting, int Port, Transport Transport);
+
+/// <summary>The transport of a port.</summary>
+internal enum Transport
+{
+    /// <summary>TCP.</summary>
+    Tcp,
+
+    /// <summary>UDP.</summary>
+    Udp,
+}

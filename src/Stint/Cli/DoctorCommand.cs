@@ -1,0 +1,92 @@
+using System.CommandLine;
+using System.Globalization;
+using Stint.Checks;
+using Stint.Management;
+
+namespace Stint.Cli;
+
+/// <summary><c>stint doctor</c>: what this host can run, and the command that would add the rest.</summary>
+internal static class DoctorCommand
+{
+    /// <summary>How long a daemon may take to say that it is there. Arbitrary: it is on this machine.</summary>
+    private static readonly TimeSpan DaemonLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>Declares the command.</summary>
+    public static Command Build(CliSession session, GlobalOptions globals)
+    {
+        var command = new Command("doctor", "Check what this host can run, and say what would add the rest. Exits with 0 when functions can run, else with 1.");
+        var registry = new Option<string>("--registry") { Description = "Folder of the functions, as for 'up'.", HelpName = "text" };
+        var state = new Option<string>("--state") { Description = "Folder of what the daemon keeps, as for 'up'.", HelpName = "text" };
+        command.Options.Add(registry);
+        command.Options.Add(state);
+        var json = JsonOption.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var daemon = await FindDaemonAsync(parsed, session, globals, cancellationToken);
+            var results = await Checkup.RunAsync(new CheckScope
+            {
+                Registry = parsed.GetValue(registry) is { } functions ? session.FullPath(functions) : daemon?.Registry ?? DaemonFlags.DefaultFolder("functions"),
+                State = parsed.GetValue(state) is { } kept ? session.FullPath(kept) : daemon?.State ?? DaemonFlags.DefaultFolder("state"),
+                Ports = [new("http-port", 8000, Transport.Tcp), new("coap-port", 5683, Transport.Udp), new("grpc-port", 9000, Transport.Tcp), new("management-port", 8080, Transport.Tcp)],
+                DaemonPid = daemon?.Pid,
+                Time = session.Time,
+            }, cancellationToken);
+            var canRun = Checkup.CanRunFunctions(results);
+            if (parsed.GetValue(json)) CliJson.Write(session, View(results, canRun), CliJson.Default.DoctorView);
+            else Print(session, results, canRun);
+            return canRun ? ExitCode.Done : ExitCode.Failed;
+        });
+        return command;
+    }
+
+    /// <summary>Prints findings and the verdict.</summary>
+    public static void Print(CliSession session, IReadOnlyList<CheckResult> results, bool canRun)
+    {
+        var listing = new Listing("CHECK", "STATUS", "FOUND");
+        foreach (var result in results) listing.Add(result.Name, Status(result.Status), result.Found);
+        listing.Write(session);
+        // Below the table, whole and on lines of their own, so that they can be copied.
+        foreach (var result in results)
+            if (result.Cure is { } cure) session.Out.WriteLine($"{PrintableText.Line(result.Name)}: {PrintableText.Line(cure)}");
+        var degraded = results.Count(result => result.Status is CheckStatus.Degraded);
+        var missing = results.Count(result => result.Status is CheckStatus.Missing);
+        session.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"Functions {(canRun ? "can" : "cannot")} run on this host: {results.Count - degraded - missing} fine, {degraded} degraded, {missing} missing."));
+    }
+
+    private static DoctorView View(IReadOnlyList<CheckResult> results, bool canRun) =>
+        new(canRun, [.. results.Select(result => new DoctorCheckView(result.Name, Status(result.Status).Text, result.Found, result.Cure, Word(result.Concern)))]);
+
+    private static async Task<DaemonView?> FindDaemonAsync(ParseResult parsed, CliSession session, GlobalOptions globals, CancellationToken cancellationToken)
+    {
+        using var client = globals.Connect(parsed, session);
+        // The doctor looks at this machine; a daemon elsewhere says nothing about it.
+        if (!client.Address.IsLoopback) return null;
+        using var limit = new CancellationTokenSource(DaemonLimit, session.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+        try
+        {
+            return await client.ReadDaemonAsync(either.Token);
+        }
+        catch (Exception e) when (e is ManagementException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            // No daemon, or none that speaks to us: then its ports are simply in use.
+            return null;
+        }
+    }
+
+    private static Cell Status(CheckStatus status) => status switch
+    {
+        CheckStatus.Fine => new("fine", Tone.Good),
+        CheckStatus.Degraded => new("degraded", Tone.Doubtful),
+        CheckStatus.Missing => new("missing", Tone.Bad),
+    };
+
+    private static string Word(Concern concern) => concern switch
+    {
+        Concern.Everything => "everything",
+        Concern.Python3 => "python3",
+        Concern.NodeJs => "nodejs",
+        Concern.Comfort => "comfort",
+    };
+}

@@ -1,0 +1,52 @@
+using System.Text.Json;
+
+namespace Stint.Cli;
+
+/// <summary>What <c>stint deploy DIR</c> found in DIR: the settings to send and the folder of the code.</summary>
+/// <param name="Toml">The <c>function.toml</c>, that of the folder or a made one.</param>
+/// <param name="CodeFolder">Absolute path.</param>
+internal sealed record FunctionSource(string Toml, string CodeFolder)
+{
+    /// <summary>Reads a function's folder (<c>function.toml</c> and <c>code/</c>) or a folder of plain code, whose runtime is detected.</summary>
+    /// <param name="runtime">The runtime that a flag names; null = the file's, or the detected one.</param>
+    /// <exception cref="CliException">The folder is neither.</exception>
+    public static FunctionSource Read(string folder, string? runtime)
+    {
+        if (!Directory.Exists(folder)) throw new CliException($"{folder} is no folder. Name the folder that holds the function.");
+        var toml = Path.Combine(folder, "function.toml");
+        var code = Path.Combine(folder, "code");
+        if (File.Exists(toml))
+        {
+            return Directory.Exists(code)
+                ? new FunctionSource(File.ReadAllText(toml), code)
+                : throw new CliException($"{folder} has a function.toml, but no folder 'code' beside it. Move the code there, or remove function.toml to deploy the folder as it is.", ExitCode.BadConfiguration);
+        }
+        var found = runtime ?? Detect(folder) ?? throw new CliException(
+            $"{folder} has no function.toml, and no fn.py (python3), package.json or index.js (nodejs) or fn.sh (binary) that would tell what it is. "
+            + "Name the folder of the code, say --runtime, or begin with 'stint new'.", ExitCode.BadConfiguration);
+        return new FunctionSource($"[process]\nruntime = {TomlEdit.Quote(found)}\n", folder);
+    }
+
+    /// <summary>Whether <c>npm install</c> will make <c>node_modules</c> anew, so that sending it is a waste.</summary>
+    public bool HasNodeDependencies()
+    {
+        try
+        {
+            using var package = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(CodeFolder, "package.json")));
+            return package.RootElement.ValueKind is JsonValueKind.Object
+                && package.RootElement.TryGetProperty("dependencies", out var dependencies)
+                && dependencies.ValueKind is JsonValueKind.Object && dependencies.EnumerateObject().Any();
+        }
+        catch (Exception e) when (e is IOException or JsonException)
+        {
+            // No package.json, or one that the build will complain about in its own words.
+            return false;
+        }
+    }
+
+    private static string? Detect(string folder)
+    {
+        (string File, string Runtime)[] signs = [("fn.py", "python3"), ("package.json", "nodejs"), ("index.js", "nodejs"), ("fn.sh", "binary")];
+        return signs.FirstOrDefault(sign => File.Exists(Path.Combine(folder, sign.File))).Runtime;
+    }
+}

@@ -1,0 +1,28 @@
+using System.CommandLine;
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+namespace Stint.Cli;
+
+/// <summary><c>stint version</c>: of the program itself.</summary>
+internal static class VersionCommand
+{
+    /// <summary>The version, without the commit that the compiler appends.</summary>
+    public static string Current { get; } =
+        typeof(VersionCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
+
+    /// <summary>Declares the command.</summary>
+    public static Command Build(CliSession session)
+    {
+        var command = new Command("version", "Print the version of this program.");
+        var json = JsonOption.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var view = new VersionView(Current, RuntimeInformation.FrameworkDescription, RuntimeInformation.RuntimeIdentifier);
+            if (parsed.GetValue(json)) CliJson.Write(session, view, CliJson.Default.VersionView);
+            else session.Out.WriteLine($"stint {view.Version} ({view.Framework}, {view.Platform})");
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}
