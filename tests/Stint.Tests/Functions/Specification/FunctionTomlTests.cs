@@ -87,7 +87,7 @@ public sealed class FunctionTomlTests
             line 8, column 5: `env` holds texts only; put the value of `B` in quotes
             line 9, column 2: `runtime` is missing in [process]; it must be "python3" or "nodejs" or "binary"
             line 10, column 1: unknown key `runtim` in [process]; did you mean `runtime`?
-            line 11, column 8: `pids` must be an integer from 4 to 32,768, not 1
+            line 11, column 8: `pids` must be an integer from 4 to 32768, not 1
             line 12, column 1: unknown key `timeout` in [process]; it belongs at the top of the file, before the first [table]
             line 13, column 11: `network` must be "none" or "host", not "hots"; did you mean "host"?
             """, string.Join('\n', reading.Problems));
