@@ -1,3 +1,5 @@
+using FsCheck;
+using FsCheck.Fluent;
 using Stint.Functions;
 using Stint.Functions.Specification;
 using Stint.Functions.Toml;
@@ -87,7 +89,7 @@ public sealed class FunctionTomlTests
             line 8, column 5: `env` holds texts only; put the value of `B` in quotes
             line 9, column 2: `runtime` is missing in [process]; it must be "python3" or "nodejs" or "binary"
             line 10, column 1: unknown key `runtim` in [process]; did you mean `runtime`?
-            line 11, column 8: `pids` must be an integer from 4 to 32,768, not 1
+            line 11, column 8: `pids` must be an integer from 4 to 32768, not 1
             line 12, column 1: unknown key `timeout` in [process]; it belongs at the top of the file, before the first [table]
             line 13, column 11: `network` must be "none" or "host", not "hots"; did you mean "host"?
             """, string.Join('\n', reading.Problems));
@@ -230,4 +232,52 @@ public sealed class FunctionTomlTests
         var reading = FunctionToml.Read(string.Concat(Enumerable.Range(0, 50_000).Select(i => $"k{i} = 1\n")));
         Assert.InRange(reading.Problems.Count, 1, 50);
     }
+
+    [Fact]
+    public void Any_specification_within_the_ranges_is_written_and_read_again_equal() => Prop.ForAll<NonNull<string>, NonNull<string>, int>((value, label, seed) =>
+    {
+        var random = new Random(seed);
+        var min = random.Next(100);
+        var spec = new FunctionSpec
+        {
+            ConcurrentRequests = random.Next(1, 1001), SingleUse = random.Next(2) == 0, MinInstances = min, MaxInstances = random.Next(Math.Max(1, min), 1001),
+            KeepAlive = random.Next(4) == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromTicks(random.NextInt64(30 * TimeSpan.TicksPerDay)),
+            Timeout = TimeSpan.FromTicks(random.NextInt64(10_000, TimeSpan.TicksPerDay)), MaxQueue = random.Next(1_000_000),
+            Env = new Dictionary<string, string> { ["V"] = value.Get.Replace("\0", "", StringComparison.Ordinal) },
+            Labels = new Dictionary<string, string> { [label.Get.Replace("\0", "", StringComparison.Ordinal)] = "x" },
+            Process = new ProcessSpec { Runtime = (Runtime)random.Next(3), Cpus = random.Next(10) / 8.0, MemoryMiB = random.Next(16, 5000) },
+        };
+        var reading = FunctionToml.Read(FunctionToml.Write(spec));
+        Assert.Empty(reading.Problems);
+        Assert.Equal(spec with { Env = reading.Spec!.Env, Labels = reading.Spec.Labels }, reading.Spec);
+        // Half a surrogate pair cannot be written; U+FFFD stands for it.
+        Assert.Equal(WellFormed(spec.Env["V"]), reading.Spec.Env["V"]);
+        Assert.Equal(WellFormed(spec.Labels.Keys.Single()), reading.Spec.Labels.Keys.Single());
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+
+    [Fact]
+    public void A_mutated_file_is_read_without_raising_and_ends_in_a_specification_or_in_problems()
+    {
+        var random = new Random(20260822);
+        var good = FunctionToml.Write(new FunctionSpec
+        {
+            MinInstances = 1, MaxInstances = 2, Env = new Dictionary<string, string> { ["A"] = "b" }, Process = new ProcessSpec { Runtime = Runtime.NodeJs, MemoryMiB = 20, Cpus = 0.5 },
+        }) + "[vm]\nkernel = \"k\"\nhypervisor = { type = \"qemu\" }\n[container]\nimage = \"i\"\n";
+        for (var round = 0; round < 5_000; round++)
+        {
+            var text = good.ToList();
+            for (var change = random.Next(1, 12); change > 0; change--)
+            {
+                var at = random.Next(text.Count);
+                if (random.Next(3) == 0) text.RemoveRange(at, Math.Min(random.Next(1, 30), text.Count - at));
+                else text.Insert(at, good[random.Next(good.Length)]);
+                if (text.Count == 0) text.Add('#');
+            }
+            var reading = FunctionToml.Read(string.Concat(text));
+            Assert.Equal(reading.Spec is null, reading.Problems.Count > 0);
+            Assert.NotNull(reading.Render("f"));
+        }
+    }
+
+    private static string WellFormed(string text) => string.Concat(text.EnumerateRunes());
 }

@@ -5,7 +5,7 @@ namespace Stint.Functions.Toml.Settings;
 /// <param name="Settings">Its keys, in the order of the reference page.</param>
 internal sealed record Section<TOwner>(string Title, IReadOnlyList<Setting<TOwner>> Settings)
 {
-    /// <summary>Reads all keys of the table and reports every one that is unknown or wrong.</summary>
+    /// <summary>Reads all keys of the table and reports those that are unknown (the first <see cref="TomlDocument.MaxProblems"/>) or wrong.</summary>
     /// <param name="table">The table.</param>
     /// <param name="owner">The defaults.</param>
     /// <param name="report">Takes the problems.</param>
@@ -13,11 +13,13 @@ internal sealed record Section<TOwner>(string Title, IReadOnlyList<Setting<TOwne
     /// <param name="elsewhere">Names the section that an unknown key belongs to, if there is one.</param>
     public TOwner Read(TomlTable table, TOwner owner, Report report, IReadOnlyList<string>? others = null, Func<string, string?>? elsewhere = null)
     {
+        var unknown = 0;
         foreach (var entry in table)
         {
             if (others?.Contains(entry.Key) == true) continue;
             if (Settings.FirstOrDefault(s => s.Name == entry.Key) is { } setting) owner = setting.Read(owner, entry.Value, report);
-            else report(entry.Position, Unknown(entry.Key, others ?? [], elsewhere));
+            // Finding what was meant takes time; a file of nothing but unknown keys is some other file.
+            else if (unknown++ < TomlDocument.MaxProblems) report(entry.Position, Unknown(entry.Key, others ?? [], elsewhere));
         }
         return owner;
     }

@@ -17,6 +17,9 @@ internal abstract class ValueKind<T>
     /// <summary>What a flag's or an environment variable's text would be in a file.</summary>
     public virtual TomlValue FromText(string text) => new TomlString(text);
 
+    /// <summary>A bound in words: digits are grouped where there are many.</summary>
+    protected static string Bound(double value) => value.ToString(value < 100_000 ? "0" : "N0", CultureInfo.InvariantCulture);
+
     /// <summary>Reports that the value is not of this kind.</summary>
     protected T? Refuse(TomlValue value, Report report)
     {
@@ -33,7 +36,7 @@ internal abstract class ValueKind<T>
 internal sealed class IntegerKind(int min, int max, string unit = "") : ValueKind<int>
 {
     /// <inheritdoc/>
-    public override string Description { get; } = string.Create(CultureInfo.InvariantCulture, $"an integer from {min} to {max:N0}{unit}");
+    public override string Description { get; } = string.Create(CultureInfo.InvariantCulture, $"an integer from {min} to {Bound(max)}{unit}");
 
     /// <inheritdoc/>
     public override int Read(TomlValue value, Report report) => value is TomlInteger integer && integer.Value >= min && integer.Value <= max ? (int)integer.Value : Refuse(value, report);
@@ -50,7 +53,7 @@ internal sealed class IntegerKind(int min, int max, string unit = "") : ValueKin
 internal sealed class NumberKind(double min, double max, string unit = "") : ValueKind<double>
 {
     /// <inheritdoc/>
-    public override string Description { get; } = string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max:N0}{unit}");
+    public override string Description { get; } = string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {Bound(max)}{unit}");
 
     /// <inheritdoc/>
     public override double Read(TomlValue value, Report report)
@@ -67,7 +70,7 @@ internal sealed class NumberKind(double min, double max, string unit = "") : Val
 internal sealed class SecondsKind(double min, double max, bool mayBeForEver = false) : ValueKind<TimeSpan>
 {
     /// <inheritdoc/>
-    public override string Description { get; } = string.Create(CultureInfo.InvariantCulture, $"a number of seconds from {min} to {max:N0}{(mayBeForEver ? ", or -1 for ever" : "")}");
+    public override string Description { get; } = string.Create(CultureInfo.InvariantCulture, $"a number of seconds from {min} to {Bound(max)}{(mayBeForEver ? ", or -1 for ever" : "")}");
 
     /// <inheritdoc/>
     public override TimeSpan Read(TomlValue value, Report report)
