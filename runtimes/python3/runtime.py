@@ -487,12 +487,14 @@ def field_of(message):
 
 
 def print_exception(error):
-    """The interpreter's own traceback (module traceback would be one more import), from the function's frame on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
+    """The interpreter's own traceback (module traceback would be one more import), from the function's first frame on."""
+    trace = each = error.__traceback__
+    while each is not None:
+        if each.tb_frame.f_code.co_filename == __file__:
+            trace = each.tb_next
+        each = each.tb_next
     try:
-        sys.__excepthook__(type(error), error, trace)
+        sys.__excepthook__(type(error), error.with_traceback(trace), trace)
         sys.stderr.flush()
     except Exception:
         pass  # The function closed its standard error; the caller still gets the message.
