@@ -297,6 +297,7 @@ def serve(connection, call, loop):
     """Answers requests, one at a time, until the daemon closes the connection."""
     frame, send = connection.frame, connection.send
     while True:
+        result = text = data = None  # Not kept while nothing is to be done: they may be large.
         kind, flags, head, body = frame()
         if kind != REQUEST:
             if kind == CANCEL:
@@ -325,7 +326,6 @@ def serve(connection, call, loop):
             raise
         except BaseException as e:
             send(FAILURE, failure(e))
-        result = text = None  # Not kept until the next call comes.
 
 
 def rest_of(connection, first):
