@@ -36,8 +36,8 @@ class Connection {
     this.response = null; // The call that is being answered.
     this.fields = null; // Of a REQUEST whose body is still coming.
     this.pieces = null;
-    this.partial = null; // A frame of which only a part has come, and how much of it.
-    this.partialSize = 0;
+    this.partial = null; // Collects a frame that does not come in one piece.
+    this.partialSize = 0; // How much of it has come; 0: none is begun.
     this.small = Buffer.allocUnsafeSlow(HEADER_SIZE + 2 * SMALL);
     this.socket = net.connect({
       path: socketPath,
@@ -53,7 +53,7 @@ class Connection {
   receive(buffer, size) {
     let at = 0;
     while (at < size) {
-      if (this.partial === null) {
+      if (this.partialSize === 0) {
         if (size - at >= HEADER_SIZE) {
           const end = at + HEADER_SIZE + checkedSize(buffer, at);
           if (end <= size) {
@@ -62,8 +62,7 @@ class Connection {
             continue;
           }
         }
-        this.partial = Buffer.allocUnsafe(FRAME_LIMIT);
-        this.partialSize = 0;
+        this.partial ??= Buffer.allocUnsafeSlow(FRAME_LIMIT);
       }
       const wanted = this.partialSize < HEADER_SIZE ? HEADER_SIZE : HEADER_SIZE + checkedSize(this.partial, 0);
       const copied = Math.min(wanted - this.partialSize, size - at);
@@ -71,9 +70,9 @@ class Connection {
       this.partialSize += copied;
       at += copied;
       if (this.partialSize >= HEADER_SIZE && this.partialSize === HEADER_SIZE + checkedSize(this.partial, 0)) {
-        const whole = this.partial;
-        this.partial = null;
-        this.take(whole, 0, this.partialSize);
+        const end = this.partialSize;
+        this.partialSize = 0;
+        this.take(this.partial, 0, end);
       }
     }
   }

@@ -297,6 +297,7 @@ def serve(connection, call, loop):
     """Answers requests, one at a time, until the daemon closes the connection."""
     frame, send = connection.frame, connection.send
     while True:
+        result = text = data = None  # Not kept while nothing is to be done: they may be large.
         kind, flags, head, body = frame()
         if kind != REQUEST:
             if kind == CANCEL:
@@ -325,7 +326,6 @@ def serve(connection, call, loop):
             raise
         except BaseException as e:
             send(FAILURE, failure(e))
-        result = text = None  # Not kept until the next call comes.
 
 
 def rest_of(connection, first):
@@ -487,12 +487,14 @@ def field_of(message):
 
 
 def print_exception(error):
-    """The interpreter's own traceback (module traceback would be one more import), from the function's frame on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
+    """The interpreter's own traceback (module traceback would be one more import), from the function's first frame on."""
+    trace = each = error.__traceback__
+    while each is not None:
+        if each.tb_frame.f_code.co_filename == __file__:
+            trace = each.tb_next
+        each = each.tb_next
     try:
-        sys.__excepthook__(type(error), error, trace)
+        sys.__excepthook__(type(error), error.with_traceback(trace), trace)
         sys.stderr.flush()
     except Exception:
         pass  # The function closed its standard error; the caller still gets the message.
