@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using Stint.Management;
 
@@ -32,11 +33,12 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args, UpAction up, CliSession session, CancellationToken cancellationToken)
     {
         var globals = new GlobalOptions();
-        var parsed = Build(up, session, globals).Parse(args);
+        var parsed = Build(up, session, globals).Parse(args is [] ? ["--help"] : args);
         session.NoColor = globals.NoColor(parsed);
         if (parsed is { Action: ParseErrorAction, Errors: [_, ..] errors })
         {
-            foreach (var error in errors) session.Fail(error.Message);
+            // A word that is no command also is a command that is missing; the first says it better.
+            foreach (var error in errors.Where(error => error.SymbolResult is not CommandResult || errors.Count == 1)) session.Fail(error.Message);
             session.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
             return ExitCode.Usage;
         }

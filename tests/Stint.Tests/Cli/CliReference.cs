@@ -1,0 +1,103 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.Text;
+using Stint.Cli;
+
+namespace Stint.Tests.Cli;
+
+/// <summary>Writes docs/cli.md from the command tree.</summary>
+internal static class CliReference
+{
+    /// <summary>The whole page.</summary>
+    public static string Markdown(RootCommand root)
+    {
+        var page = new StringBuilder("""
+            # The command line
+
+            <!-- Generated from the command tree: BLESS=1 dotnet test --filter CliReference. Do not edit. -->
+
+            `stint up` runs the platform; every other command speaks to one that runs, over its management API, or helps with functions on disk.
+
+            ## Exit codes
+
+            | code | meaning |
+            |---|---|
+
+            """);
+        foreach (var (code, meaning) in ExitCode.All) page.Append(System.Globalization.CultureInfo.InvariantCulture, $"| {code} | {meaning} |\n");
+        page.Append("\n## Options of every command\n\n");
+        Table(page, root.Options.Where(option => option.Recursive));
+        page.Append("""
+
+            Names, log lines and messages that come from functions are printed without escape sequences and control characters. With `--json` they are complete, escaped as JSON.
+            Colours and drawn tables appear only on a terminal; elsewhere a listing is plain columns, one row a line.
+
+            """);
+        foreach (var command in root.Subcommands)
+        {
+            var arguments = string.Concat(command.Arguments.Select(argument => " " + Usage(argument)));
+            page.Append(System.Globalization.CultureInfo.InvariantCulture, $"\n## stint {command.Name}\n\n    stint {command.Name}{arguments}{(command.Options.Any(option => option is not HelpOption) ? " [options]" : "")}\n\n{Text(command.Description)}\n");
+            if (command.Arguments.Count > 0)
+            {
+                page.Append('\n');
+                foreach (var argument in command.Arguments) page.Append(System.Globalization.CultureInfo.InvariantCulture, $"- `{argument.Name}`: {Text(argument.Description)}\n");
+            }
+            var options = command.Options.Where(option => option is not HelpOption).ToList();
+            if (options.Count == 0) continue;
+            page.Append('\n');
+            Table(page, options);
+        }
+        return page.ToString();
+    }
+
+    private static void Table(StringBuilder page, IEnumerable<Option> options)
+    {
+        page.Append("| option | |\n|---|---|\n");
+        foreach (var option in options)
+        {
+            var names = string.Join(", ", option.Aliases.Prepend(option.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`"));
+            var value = option.ValueType == typeof(bool) ? "" : $" *{Text(option.HelpName ?? "value").Replace("|", "\\|", StringComparison.Ordinal)}*";
+            page.Append(System.Globalization.CultureInfo.InvariantCulture, $"| {names}{value} | {Text(option.Description)} |\n");
+        }
+    }
+
+    private static string Usage(Argument argument)
+    {
+        var name = argument.Name.ToUpperInvariant() + (argument.Arity.MaximumNumberOfValues > 1 ? "…" : "");
+        return argument.Arity.MinimumNumberOfValues == 0 ? $"[{name}]" : name;
+    }
+
+    private static string Text(string? description) => (description ?? "").Replace("<", "&lt;", StringComparison.Ordinal);
+}
+
+public sealed class CliReferenceTests
+{
+    [Fact]
+    public void The_page_is_that_of_the_command_tree()
+    {
+        using var cli = new PlayedCli();
+        GoldenFile.CheckPath(Path.Combine(GoldenFile.Repository(), "docs/cli.md"), CliReference.Markdown(CommandLine.Build(cli.Up, cli.Session, new GlobalOptions())));
+    }
+
+    [Fact]
+    public void Every_command_and_option_has_a_sentence()
+    {
+        using var cli = new PlayedCli();
+        var root = CommandLine.Build(cli.Up, cli.Session, new GlobalOptions());
+        foreach (var symbol in root.Subcommands.SelectMany(command => command.Options.Cast<Symbol>().Concat(command.Arguments).Append(command)))
+            Assert.True(symbol is HelpOption || symbol.Description?.EndsWith('.') == true, symbol.Name);
+    }
+
+    [Fact]
+    public void Every_setting_of_the_daemon_has_a_flag()
+    {
+        using var cli = new PlayedCli();
+        var root = CommandLine.Build(cli.Up, cli.Session, new GlobalOptions());
+        var flags = root.Subcommands.Single(command => command.Name == "up").Options.Concat(root.Options).Select(option => option.Name).ToHashSet();
+        // The settings as their documentation names them, in <c>…</c> at the start of each property's summary.
+        var source = File.ReadAllText(Path.Combine(GoldenFile.Repository(), "src/Stint/Hosting/DaemonOptions.cs"));
+        var settings = System.Text.RegularExpressions.Regex.Matches(source, @"<summary><c>([a-z0-9-]+)</c>").Select(match => "--" + match.Groups[1].Value).ToList();
+        Assert.NotEmpty(settings);
+        Assert.Empty(settings.Except(flags));
+    }
+}
