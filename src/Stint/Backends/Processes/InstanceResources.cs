@@ -35,6 +35,9 @@ internal sealed class InstanceResources(string id, string folder, SandboxUsers u
     /// <summary>The first process of the instance.</summary>
     public ChildProcess? Process { get; set; }
 
+    /// <summary>Keeps the version's code on disk.</summary>
+    public IDisposable? Bundle { get; set; }
+
     /// <summary>Stops what runs and frees everything.</summary>
     /// <returns>Null, or what could not be freed.</returns>
     public async Task<string?> ReleaseAsync(TimeProvider time)
@@ -54,6 +57,7 @@ internal sealed class InstanceResources(string id, string folder, SandboxUsers u
         var left = Group is { } group ? await EmptyAsync(group, time).ConfigureAwait(false) : null;
         if (Process is { } killed) await killed.Exited.ConfigureAwait(false);
         if (User is { } user) users.Return(user);
+        Bundle?.Dispose();
         if (Directory.Exists(Folder)) Directory.Delete(Folder, recursive: true);
         return left;
     }

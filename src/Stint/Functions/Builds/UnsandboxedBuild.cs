@@ -75,25 +75,7 @@ internal sealed class UnsandboxedBuild(TimeProvider time) : IBuildSandbox
             var left = command.TimeLimit - time.GetElapsedTime(started);
             if (left <= TimeSpan.Zero) return BuildEnd.TimedOut;
             await Task.Delay(left < MeasureEvery ? left : MeasureEvery, time, cancellationToken);
-            if (Measure(command.WorkFolder) > command.SizeLimit) return BuildEnd.TooLarge;
+            if (FolderSize.Measure(command.WorkFolder) > command.SizeLimit) return BuildEnd.TooLarge;
         }
-    }
-
-    private static long Measure(string folder)
-    {
-        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true };
-        var bytes = 0L;
-        foreach (var file in new DirectoryInfo(folder).EnumerateFiles("*", options))
-        {
-            try
-            {
-                bytes += file.Length;
-            }
-            catch (FileNotFoundException)
-            {
-                // Package tools delete their scratch files while we look.
-            }
-        }
-        return bytes;
     }
 }
