@@ -46,6 +46,8 @@ internal static class DaemonOptionTable
             "The largest request body; more is answered 413."),
         Option("max-upload", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxUploadMiB, (o, v) => o with { MaxUploadMiB = v },
             "The largest function upload."),
+        Option("allow-local-urls", new BooleanKind(), o => o.AllowLocalUrls, (o, v) => o with { AllowLocalUrls = v },
+            "Let tinyFaaS's /uploadURL fetch from this host itself and from link-local addresses."),
         Option("build-timeout", new IntegerKind(1, 86_400, " (seconds)"), o => o.BuildTimeoutSeconds, (o, v) => o with { BuildTimeoutSeconds = v },
             "The longest a build step may take."),
         Option("memory-budget", new IntegerKind(0, 67_108_864, " (MiB)"), o => o.MemoryBudgetMiB, (o, v) => o with { MemoryBudgetMiB = v },
