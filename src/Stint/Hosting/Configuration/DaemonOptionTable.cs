@@ -60,9 +60,9 @@ internal static class DaemonOptionTable
             "One readable line or one JSON object an event."),
         Option("function-log-size", new IntegerKind(1, 1024, " (MiB)"), o => o.FunctionLogMiB, (o, v) => o with { FunctionLogMiB = v },
             "A function's log is rotated at this size; one old file is kept."),
-        Option("python3", new PathKind(), o => o.Python3, (o, v) => o with { Python3 = v },
+        Option("python3", new PathKind(PathTarget.Program), o => o.Python3, (o, v) => o with { Python3 = v },
             "The interpreter of python3 and binary functions.", "/usr/bin/python3, then PATH"),
-        Option("nodejs", new PathKind(), o => o.NodeJs, (o, v) => o with { NodeJs = v },
+        Option("nodejs", new PathKind(PathTarget.Program), o => o.NodeJs, (o, v) => o with { NodeJs = v },
             "The interpreter of nodejs functions.", "/usr/bin/node, then PATH"),
     ];
 
