@@ -128,6 +128,20 @@ public sealed class BinaryTests
     }
 
     [RuntimeFact]
+    public async Task A_kernel_without_pidfd_will_do()
+    {
+        var script = RuntimeLanguage.Binary.Arguments[^1];
+        var without = RuntimeLanguage.Binary with { Arguments = ["-I", "-S", "-E", "-c", $"import posix; del posix.pidfd_open; exec(compile(open('{script}').read(), '{script}', 'exec'))"] };
+        await using var peer = await RuntimePeer.LoadAsync(without, "#!/bin/sh\nsleep ${Http_Query:-0} &\ncat\n[ -n \"$Http_Query\" ] && { echo pid $! >&2; wait; }\nexit 0\n");
+        Assert.Equal("x", (await peer.CallAsync("x")).Text);
+        Assert.Equal(1 << 20, (await peer.CallAsync(new byte[1 << 20])).Body.Length);
+        await peer.SendAsync(RuntimePeer.Request("x"u8.ToArray(), query: "1000"));
+        await peer.LogContainsAsync("pid ");
+        await peer.SendAsync(new RuntimeFrame(FrameType.Cancel, false, 0, [], []));
+        Assert.Equal("cancelled", (await peer.AnswerAsync()).Failure);
+    }
+
+    [RuntimeFact]
     public async Task The_daemons_leaving_ends_a_running_script()
     {
         await using var peer = await LoadAsync("#!/bin/sh\necho pid $$ >&2\nexec sleep 1000\n");
