@@ -179,6 +179,8 @@ class Call:
                 self.start(fields, body)
             except OSError as e:
                 problem = f"fn.sh cannot be started: {e.strerror}{HINTS.get(e.errno, '')}"
+            except ValueError as e:
+                problem = f"fn.sh cannot be started: {e}"  # A variable's name that the system does not allow.
             else:
                 while self.status is None or self.stdout >= 0:
                     self.step()

@@ -68,6 +68,12 @@ public sealed class BinaryTests
         Assert.Equal("plain\nx", (await peer.CallAsync("x")).Text);
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(Path.Combine(peer.Code, "fn.sh"), UnixFileMode.UserRead);
         Assert.Equal("plain\ny", (await peer.CallAsync("y")).Text);
+
+        await using var later = await RuntimePeer.StartAsync(RuntimeLanguage.Binary);
+        later.Write(new() { ["fn.sh"] = source });
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(Path.Combine(later.Code, "fn.sh"), UnixFileMode.UserRead);
+        Assert.Equal(FrameType.Ready, (await later.LoadAsync(1, "A=B", "a name that no system allows")).Type);
+        Assert.Equal("fn.sh cannot be started: illegal environment variable name", (await later.CallAsync("z")).Failure);
     }
 
     [RuntimeFact]
