@@ -55,16 +55,32 @@ internal sealed class RawZip
         return this;
     }
 
-    public MemoryStream ToStream() => new(Bytes(w =>
+    public MemoryStream ToStream(bool zip64 = false) => new(Bytes(w =>
     {
         w.Write([.. _local]);
         w.Write([.. _central]);
+        if (zip64)
+        {
+            w.Write(0x06064b50u);
+            w.Write(44L);
+            w.Write((ushort)45);
+            w.Write((ushort)45);
+            w.Write(0L); // disks
+            w.Write((long)_count);
+            w.Write((long)_count);
+            w.Write((long)_central.Count);
+            w.Write((long)_local.Count);
+            w.Write(0x07064b50u);
+            w.Write(0);
+            w.Write((long)(_local.Count + _central.Count));
+            w.Write(1);
+        }
         w.Write(0x06054b50u);
         w.Write(0u);
-        w.Write((ushort)_count);
-        w.Write((ushort)_count);
-        w.Write((uint)_central.Count);
-        w.Write((uint)_local.Count);
+        w.Write(zip64 ? ushort.MaxValue : (ushort)_count);
+        w.Write(zip64 ? ushort.MaxValue : (ushort)_count);
+        w.Write(zip64 ? uint.MaxValue : (uint)_central.Count);
+        w.Write(zip64 ? uint.MaxValue : (uint)_local.Count);
         w.Write((ushort)0);
     }));
 
