@@ -66,7 +66,7 @@ internal static class CodeTree
         for (var target = links[link]; ; target = links[ahead.Pop()])
         {
             if (target.StartsWith('/') || ++hops > maxHops) return false;
-            foreach (var part in target.Split('/').Reverse()) ahead.Push(part);
+            foreach (var part in Enumerable.Reverse(target.Split('/'))) ahead.Push(part);
             string? next = null;
             while (next is null && ahead.TryPop(out var part))
             {

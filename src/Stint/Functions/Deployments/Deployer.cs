@@ -18,7 +18,7 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
     /// <param name="name">The function.</param>
     /// <param name="functionToml">Its <c>function.toml</c>.</param>
     /// <param name="code">Its code.</param>
-    /// <param name="progress">Gets a line for each step and each line of the build's output.</param>
+    /// <param name="progress">Gets a line for each step and each line of the build's output, which goes to the function's log as well. Must not throw.</param>
     /// <param name="cancellationToken">Gives up, until the swap.</param>
     /// <exception cref="DeploymentException">Nothing was changed; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<string> progress, CancellationToken cancellationToken)
@@ -47,7 +47,12 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         options.Reached(DeploymentStep.Staged);
 
         progress("building");
-        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, progress, cancellationToken);
+        void Report(string line)
+        {
+            registry.ReportBuildLine(name, line);
+            progress(line);
+        }
+        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, Report, cancellationToken);
         options.Reached(DeploymentStep.Built);
         await Task.Run(() => DurableTree.Flush(swap.New), cancellationToken);
         options.Reached(DeploymentStep.Flushed);

@@ -99,6 +99,9 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     public async Task<RegistryHold> HoldAsync(FunctionName name, CancellationToken cancellationToken) =>
         new(await _turns.EnterAsync(name, cancellationToken), () => TakeUp_InTurnAsync(name, _stop.Token));
 
+    /// <summary>Passes a line of a build that a deployment runs on to the function's log.</summary>
+    public void ReportBuildLine(FunctionName name, string line) => _observer.OnBuildLine(name, line);
+
     private async Task RunAsync()
     {
         try

@@ -11,10 +11,10 @@ internal sealed class RawZip
     private readonly List<byte> _central = [];
     private int _count;
 
-    public RawZip Add(string name, string text = "", int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null) =>
-        Add(name, Encoding.UTF8.GetBytes(text), mode, flags, deflate, size, crc);
+    public RawZip Add(string name, string text = "", int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null, ushort? method = null) =>
+        Add(name, Encoding.UTF8.GetBytes(text), mode, flags, deflate, size, crc, method);
 
-    public RawZip Add(string name, byte[] content, int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null)
+    public RawZip Add(string name, byte[] content, int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null, ushort? method = null)
     {
         var data = deflate ? Deflate(content) : content;
         var nameBytes = Encoding.UTF8.GetBytes(name);
@@ -24,7 +24,7 @@ internal sealed class RawZip
         {
             w.Write((ushort)20);
             w.Write(flags);
-            w.Write((ushort)(deflate ? 8 : 0));
+            w.Write(method ?? (ushort)(deflate ? 8 : 0));
             w.Write(0x58210000u); // 2024-01-01
             w.Write(crc ?? Crc32.Append(0, content));
             w.Write((uint)data.Length);

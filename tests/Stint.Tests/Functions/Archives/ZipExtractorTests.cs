@@ -128,6 +128,10 @@ public sealed class ZipExtractorTests : IDisposable
         Assert.Contains("encrypted", Rejection(new RawZip().Add("fn.py", "xxxxxxxxxxxxx", flags: 1)), StringComparison.Ordinal);
 
     [Fact]
+    public void An_entry_in_another_compression_is_rejected() =>
+        Assert.Contains("another way than deflate", Rejection(new RawZip().Add("fn.py", "xxxx", method: 12)), StringComparison.Ordinal);
+
+    [Fact]
     public void Clashing_names_are_rejected_each_with_its_message()
     {
         Assert.Contains("occurs twice", Rejection(new RawZip().Add("a", "1").Add("a", "2")), StringComparison.Ordinal);

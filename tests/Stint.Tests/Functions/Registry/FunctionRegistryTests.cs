@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Stint.Functions.Builds;
 using Stint.Functions.Registry;
 
@@ -156,6 +157,18 @@ public sealed class FunctionRegistryTests
             Assert.Equal("late", bench.ServedCode("f", "late.py"));
             Assert.Single(bench.Events);
         }
+    }
+
+    [Fact]
+    public async Task Pipes_in_the_registry_are_problems_and_nobody_waits_for_them()
+    {
+        await using var bench = new Workbench();
+        bench.WriteFunction("code", "x");
+        Directory.CreateDirectory(Path.Combine(bench.Root, "toml"));
+        using (var make = Process.Start("mkfifo", [Path.Combine(bench.Root, "code/code/pipe"), Path.Combine(bench.Root, "toml/function.toml")])) await make.WaitForExitAsync();
+        await bench.StartAsync();
+        Assert.Contains("\"pipe\" is a device, pipe or socket", Assert.Single(bench.Find("code")!.Problems), StringComparison.Ordinal);
+        Assert.EndsWith("function.toml: not a plain file", Assert.Single(bench.Find("toml")!.Problems), StringComparison.Ordinal);
     }
 
     [Fact]
