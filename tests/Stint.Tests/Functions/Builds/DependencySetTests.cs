@@ -61,7 +61,7 @@ public sealed class DependencySetTests : IDisposable
     [InlineData("link:../x", true)]
     public void Packages_that_lie_in_the_code_need_the_code(string version, bool needsCode)
     {
-        _temp.Write("package.json", $$"""{"dependencies":{"x":"{{version}}"}}""");
+        _temp.Write("package.json", $$$"""{"dependencies":{"x":"{{{version}}}"}}""");
         Assert.Equal(needsCode, Read(Runtime.NodeJs)!.NeedsCode);
     }
 
