@@ -12,6 +12,8 @@ internal static class DaemonLogging
         logging.SetMinimumLevel(options.LogLevel);
         // ASP.NET says four lines a request otherwise.
         logging.AddFilter("Microsoft", options.LogLevel > LogLevel.Warning ? options.LogLevel : LogLevel.Warning);
+        // Kestrel warns at every start that it cannot choose HTTP/2 without TLS; Ingress/Http/H2cPrefix.cs chooses.
+        logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
         logging.Services.Configure<ConsoleLoggerOptions>(static console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         if (options.LogFormat == LogFormat.Json)
         {

@@ -31,6 +31,7 @@ internal sealed partial class Platform : IAsyncDisposable
 {
     private readonly DaemonFolders _folders;
     private readonly ConcurrentDictionary<FunctionName, Task<string?>> _rollouts = new();
+    private readonly ConcurrentDictionary<FunctionName, IDisposable> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
     private readonly HostBudget _budget;
@@ -181,28 +182,42 @@ internal sealed partial class Platform : IAsyncDisposable
 
     private void Serve(FunctionVersion version)
     {
+        // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
+        var bundle = Bundles.Hold(version.Folder);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
-        _ = ReportAsync(version, rollout); // never faults
+        _ = FollowAsync(version, rollout, bundle); // never faults
     }
 
-    private async Task ReportAsync(FunctionVersion version, Task<string?> rollout)
+    private async Task FollowAsync(FunctionVersion version, Task<string?> rollout, IDisposable bundle)
     {
-        if (await rollout.ConfigureAwait(false) is { } problem) RolloutFailed(_logger, version.Name, problem);
-        else Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
+        if (await rollout.ConfigureAwait(false) is { } problem)
+        {
+            bundle.Dispose();
+            RolloutFailed(_logger, version.Name, problem);
+            return;
+        }
+        _bundlesInUse.AddOrUpdate(version.Name, static (_, fresh) => fresh, static (_, old, fresh) =>
+        {
+            old.Dispose();
+            return fresh;
+        }, bundle);
+        Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
 
     private void Remove(FunctionName name)
     {
         _rollouts.TryRemove(name, out _);
-        _ = ForgetAsync(name);
+        _ = ForgetAsync(name); // never faults
     }
 
     private async Task ForgetAsync(FunctionName name)
     {
         await Router.OnRemoved(name).ConfigureAwait(false);
-        if (Router.Find(name) is null) Logs.Remove(name);
         Removed(_logger, name);
+        if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
+        if (_bundlesInUse.TryRemove(name, out var bundle)) bundle.Dispose();
+        Logs.Remove(name);
     }
 
     [LoggerMessage(1, LogLevel.Information, "{Function} serves version {Version}")]

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Stint.Functions;
 using Stint.Functions.Builds;
@@ -90,11 +91,19 @@ internal sealed class Workbench : IAsyncDisposable
         while (!condition()) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, limit.Token);
     }
 
+    /// <summary>Copies a folder into an empty one; once more when files vanished meanwhile, as those of a bundle that is being deleted do.</summary>
     public static void CopyFolder(string from, string to)
     {
-        using var copy = System.Diagnostics.Process.Start("cp", ["-a", from + "/.", to]);
-        copy.WaitForExit();
-        Assert.Equal(0, copy.ExitCode);
+        for (var tries = 0; ; tries++)
+        {
+            using var copy = Process.Start(new ProcessStartInfo("cp", ["-a", from + "/.", to]) { RedirectStandardError = true })!;
+            var errors = copy.StandardError.ReadToEnd();
+            copy.WaitForExit();
+            if (copy.ExitCode == 0) return;
+            Assert.True(tries < 10 && errors.Contains("No such file", StringComparison.Ordinal), errors);
+            Directory.Delete(to, recursive: true);
+            Directory.CreateDirectory(to);
+        }
     }
 
     /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem.</summary>

@@ -90,7 +90,7 @@ internal sealed class ZipExtractor(ArchiveLimits limits)
         var runnable = ((entry.ExternalAttributes >> 16) & ExecuteBits) != 0;
         var mode = runnable ? Runnable : Readable;
         var shown = ArchiveRejectedException.Show(entry.FullName);
-        using var source = entry.Open();
+        using var source = Open(entry);
         using var file = new FileStream(target, new FileStreamOptions
         {
             Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = mode,
@@ -120,6 +120,18 @@ internal sealed class ZipExtractor(ArchiveLimits limits)
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static Stream Open(ZipArchiveEntry entry)
+    {
+        try
+        {
+            return entry.Open();
+        }
+        catch (InvalidDataException e)
+        {
+            throw new ArchiveRejectedException($"archive rejected: entry {ArchiveRejectedException.Show(entry.FullName)} is damaged, or compressed in another way than deflate; make the zip with `zip -r`", e);
         }
     }
 

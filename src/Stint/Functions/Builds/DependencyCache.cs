@@ -89,8 +89,8 @@ internal sealed partial class DependencyCache
         }
         finally
         {
-            Delete(work);
-            Delete(clean);
+            DeleteQuietly(work);
+            DeleteQuietly(clean);
         }
     }
 
@@ -148,15 +148,22 @@ internal sealed partial class DependencyCache
                 // Renamed first: half a build must never look like one.
                 var trash = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
                 Directory.Move(build.FullName, trash);
-                Delete(trash);
+                DeleteQuietly(trash);
                 LogDropped(build.Name);
             }
         }
     }
 
-    private static void Delete(string folder)
+    private void DeleteQuietly(string folder)
     {
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        try
+        {
+            CodeTree.Delete(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotRemoved(e, folder);
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
@@ -164,6 +171,9 @@ internal sealed partial class DependencyCache
 
     [LoggerMessage(2100, LogLevel.Information, "Built {Runtime} dependencies {Key} in {Seconds:0.0} s")]
     private partial void LogBuilt(Runtime runtime, string key, double seconds);
+
+    [LoggerMessage(2102, LogLevel.Warning, "{Folder} could not be removed; the next start tries again")]
+    private partial void LogNotRemoved(Exception error, string folder);
 
     [LoggerMessage(2101, LogLevel.Information, "Dropped the build {Key} from the cache: it is over its limit")]
     private partial void LogDropped(string key);

@@ -5,6 +5,9 @@ namespace Stint.Functions.Builds;
 /// <summary>What a function's code asks its package tool to install, and exactly the files that decide about the result.</summary>
 internal sealed record DependencySet
 {
+    /// <summary>How npm's versions name a folder of this host ("~/lib" is one, "~1.2" is a range of versions).</summary>
+    private static readonly string[] LocalPrefixes = ["file:", "link:", "~/"];
+
     /// <summary>The language, hence the package tool.</summary>
     public required Runtime Runtime { get; init; }
 
@@ -68,7 +71,7 @@ internal sealed record DependencySet
         var files = new List<KeyValuePair<string, byte[]>> { KeyValuePair.Create(PackageJson.FileName, package.Reduce()) };
         foreach (var name in (string[])["npm-shrinkwrap.json", "package-lock.json", ".npmrc"])
             if (File.Exists(Path.Combine(folder, name))) files.Add(KeyValuePair.Create(name, File.ReadAllBytes(Path.Combine(folder, name))));
-        var local = dependencies.Any(d => d.Value.StartsWith("file:", StringComparison.Ordinal) || d.Value.StartsWith("link:", StringComparison.Ordinal) || d.Value is ['.' or '/' or '~', ..]);
+        var local = dependencies.Any(d => d.Value is ['.' or '/', ..] || LocalPrefixes.Any(prefix => d.Value.StartsWith(prefix, StringComparison.Ordinal)));
         return new DependencySet { Runtime = Runtime.NodeJs, Files = files, AllowScripts = allowScripts, NeedsCode = allowScripts || local || package.HasWorkspaces };
     }
 }

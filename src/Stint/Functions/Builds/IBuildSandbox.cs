@@ -7,8 +7,8 @@ internal interface IBuildSandbox
     string SeenAs(string workFolder);
 
     /// <summary>
-    /// Runs the command to its end or its limits; when this returns nothing of it runs any more. The work folder is all it can write to. Its own
-    /// <see cref="BuildCommand.Environment"/> is its whole environment.
+    /// Runs the command to its end or its limits; when this returns nothing of it runs any more. The work folder, with all that the daemon has put into it, is made
+    /// writable for the command's user, and is all it can write to. <see cref="BuildCommand.Environment"/> is its whole environment.
     /// </summary>
     /// <param name="command">What to run.</param>
     /// <param name="onLine">Gets standard output and error line by line, from one thread at a time.</param>

@@ -35,6 +35,7 @@ internal sealed class Toolchain(string? python3 = null, string? nodeJs = null)
     public async Task<string> VersionAsync(string interpreter, CancellationToken cancellationToken)
     {
         var target = new FileInfo(interpreter);
+        if (!target.Exists) throw new DeploymentException(DeploymentFault.HostLacks, $"there is no interpreter {interpreter}; check the settings python3 and nodejs");
         var key = $"{interpreter}|{target.ResolveLinkTarget(returnFinalTarget: true)?.LastWriteTimeUtc ?? target.LastWriteTimeUtc:O}";
         if (_versions.TryGetValue(key, out var known)) return known;
         try

@@ -33,7 +33,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
         _staging = Path.Combine(Path.GetFullPath(state), "staging");
         _logger = logger;
         _parallel = new SemaphoreSlim(options.Parallel);
-        if (Directory.Exists(_staging)) Directory.Delete(_staging, recursive: true);
+        DeleteQuietly(_staging, "staging");
         Directory.CreateDirectory(_staging);
         Directory.CreateDirectory(_bundles);
         // The sandbox's user must reach its own bundle by name, and may not list the others.
@@ -101,7 +101,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
             if (TryLease(made.Hash) is { } meanwhile) return meanwhile;
             if (made.Dependencies is { } set)
             {
-                if (set.Runtime == Runtime.NodeJs && Directory.Exists(Path.Combine(copy, "node_modules"))) Directory.Delete(Path.Combine(copy, "node_modules"), recursive: true);
+                if (set.Runtime == Runtime.NodeJs) CodeTree.Delete(Path.Combine(copy, "node_modules"));
                 await InstallAsync(set, made.Key, copy, onLine, cancellationToken);
                 // Packages may link to the function's own code (npm's file: packages), so links are checked in the whole.
                 CodeTree.Check(copy, CodeTree.Walk(copy));
@@ -117,7 +117,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
         }
         finally
         {
-            if (Directory.Exists(copy)) Directory.Delete(copy, recursive: true);
+            DeleteQuietly(copy, "of a deployment that ended");
         }
     }
 
@@ -180,16 +180,16 @@ internal sealed partial class BundleStore : IAsyncDisposable
             LogNotRemoved(e, hash);
             return;
         }
-        var deletion = Task.Run(() => Delete(trash, hash));
+        var deletion = Task.Run(() => DeleteQuietly(trash, hash));
         _deletions.Add(deletion);
         _ = deletion.ContinueWith(done => { lock (_lock) _deletions.Remove(done); }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    private void Delete(string trash, string hash)
+    private void DeleteQuietly(string trash, string hash)
     {
         try
         {
-            Directory.Delete(trash, recursive: true);
+            CodeTree.Delete(trash);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

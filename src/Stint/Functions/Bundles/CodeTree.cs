@@ -66,7 +66,7 @@ internal static class CodeTree
         for (var target = links[link]; ; target = links[ahead.Pop()])
         {
             if (target.StartsWith('/') || ++hops > maxHops) return false;
-            foreach (var part in target.Split('/').Reverse()) ahead.Push(part);
+            foreach (var part in Enumerable.Reverse(target.Split('/'))) ahead.Push(part);
             string? next = null;
             while (next is null && ahead.TryPop(out var part))
             {
@@ -111,6 +111,32 @@ internal static class CodeTree
 
     /// <summary>Sets a file's mode to that of code: readable by all, executable by all or none.</summary>
     public static void SetExecutable(string path, bool executable) => File.SetUnixFileMode(path, executable ? Runnable : Readable);
+
+    /// <summary>
+    /// Deletes a folder of our own with all that is in it; nothing happens when there is none. Package tools may leave folders without write permission, which would
+    /// keep a daemon that is not root from emptying them.
+    /// </summary>
+    /// <exception cref="IOException">It cannot be deleted.</exception>
+    public static void Delete(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            OpenFolders(folder);
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static void OpenFolders(string folder)
+    {
+        File.SetUnixFileMode(folder, Runnable);
+        foreach (var inner in Directory.EnumerateDirectories(folder))
+            if (FileStat.TryRead(inner, out var stat) && stat.IsFolder) OpenFolders(inner);
+    }
 
     private static void CopyFile(string from, string to, bool executable)
     {

@@ -18,7 +18,7 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
     /// <param name="name">The function.</param>
     /// <param name="functionToml">Its <c>function.toml</c>.</param>
     /// <param name="code">Its code.</param>
-    /// <param name="progress">Gets a line for each step and each line of the build's output.</param>
+    /// <param name="progress">Gets a line for each step and each line of the build's output, which goes to the function's log as well. Must not throw.</param>
     /// <param name="cancellationToken">Gives up, until the swap.</param>
     /// <exception cref="DeploymentException">Nothing was changed; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
@@ -46,8 +46,18 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         await File.WriteAllTextAsync(Path.Combine(swap.New, RegistryLayout.TomlName), functionToml, cancellationToken);
         options.Reached(DeploymentStep.Staged);
 
+<<<<<<< HEAD
         progress(new(ProgressKind.Step, "building"));
         using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, line => progress(new(ProgressKind.Output, line)), cancellationToken);
+=======
+        progress("building");
+        void Report(string line)
+        {
+            registry.ReportBuildLine(name, line);
+            progress(line);
+        }
+        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, Report, cancellationToken);
+>>>>>>> functions
         options.Reached(DeploymentStep.Built);
         progress(new(ProgressKind.Step, "trying it out"));
         await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = lease.Hash, Folder = lease.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);

@@ -129,7 +129,7 @@ internal sealed partial class StagedSwap : IDisposable
             Directory.Move(old, target);
             DurableTree.FlushFolder(Path.GetDirectoryName(target)!);
         }
-        Directory.Delete(layout.Staging, recursive: true);
+        CodeTree.Delete(layout.Staging);
     }
 
     /// <summary>Removes this deployment's folder and what is left in it. A swap that failed half-way is undone first.</summary>
@@ -142,7 +142,7 @@ internal sealed partial class StagedSwap : IDisposable
         }
         try
         {
-            Directory.Delete(_folder, recursive: true);
+            CodeTree.Delete(_folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -97,7 +97,10 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
 
     /// <summary>Waits for the function's turn; until the hold is disposed of, its folder is not read. For whoever changes it in more than one step.</summary>
     public async Task<RegistryHold> HoldAsync(FunctionName name, CancellationToken cancellationToken) =>
-        new(await _turns.EnterAsync(name, cancellationToken), () => TakeUp_InTurnAsync(name, _stop.Token), _watch);
+        new(await _turns.EnterAsync(name, cancellationToken), () => TakeUp_InTurnAsync(name, _stop.Token));
+
+    /// <summary>Passes a line of a build that a deployment runs on to the function's log.</summary>
+    public void ReportBuildLine(FunctionName name, string line) => _observer.OnBuildLine(name, line);
 
     private async Task RunAsync()
     {
@@ -364,14 +367,10 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
 }
 
 /// <summary>A function's turn in the registry, held by whoever changes its folder. Disposing ends it.</summary>
-internal sealed class RegistryHold(IDisposable turn, Func<Task<RegisteredFunction?>> takeUp, RegistryWatch watch) : IDisposable
+internal sealed class RegistryHold(IDisposable turn, Func<Task<RegisteredFunction?>> takeUp) : IDisposable
 {
     /// <summary>Takes up what is on disk now, at once; null when the function is not there.</summary>
-    public Task<RegisteredFunction?> TakeUpAsync()
-    {
-        watch.Renew(again: true);
-        return takeUp();
-    }
+    public Task<RegisteredFunction?> TakeUpAsync() => takeUp();
 
     /// <inheritdoc/>
     public void Dispose() => turn.Dispose();

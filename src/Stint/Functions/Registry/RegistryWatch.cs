@@ -12,14 +12,11 @@ internal sealed partial class RegistryWatch(string root, RegistryOptions options
     private FileSystemWatcher? _watcher;
     private ulong _watchedInode;
 
-    /// <summary>
-    /// Makes the watcher anew when there is none, the folder is another one than before, or <paramref name="again"/> says so: after folders were exchanged, notifications
-    /// can follow the one that was moved away.
-    /// </summary>
-    public void Renew(bool again = false)
+    /// <summary>Makes the watcher anew when there is none or the folder is another one than before. Look at everything afterwards.</summary>
+    public void Renew()
     {
         var exists = FileStat.TryRead(root, out var stat);
-        if (exists && !again && _watcher is not null && stat.Inode == _watchedInode) return;
+        if (exists && _watcher is not null && stat.Inode == _watchedInode) return;
         _watcher?.Dispose();
         _watcher = null;
         if (!exists) return;

@@ -8,6 +8,9 @@ internal static class DaemonOptionTable
     /// <summary>Variables that begin with <c>STINT_</c> and are no options of the daemon: the configuration file's path.</summary>
     public const string ConfigVariable = "STINT_CONFIG";
 
+    /// <summary>All such variables: that path, what the launcher says, and what the other commands read.</summary>
+    public static IReadOnlyList<string> OtherVariables { get; } = [ConfigVariable, "STINT_ROOT", "STINT_MANAGEMENT", "STINT_TOKEN"];
+
     /// <summary>The flag that names the configuration file, without dashes.</summary>
     public const string ConfigFlag = "config";
 

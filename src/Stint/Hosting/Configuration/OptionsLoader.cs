@@ -67,7 +67,7 @@ internal static class OptionsLoader
             problems.Add($"TF_BACKEND: the backend `{backend}` is not in this version; unset the variable, functions run in the process sandbox");
         foreach (var name in environment.Keys.Where(k => k.StartsWith("STINT_", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
-            if (name == DaemonOptionTable.ConfigVariable || DaemonOptionTable.All.Any(o => o.Variable == name)) continue;
+            if (DaemonOptionTable.OtherVariables.Contains(name) || DaemonOptionTable.All.Any(o => o.Variable == name)) continue;
             var near = Suggestion.For(name["STINT_".Length..], DaemonOptionTable.All.Select(o => o.Name));
             warnings.Add($"{name} is no setting of Stint and has no effect{(near is null ? "" : $"; did you mean {DaemonOptionTable.Find(near)!.Variable}?")}");
         }

@@ -152,7 +152,7 @@ internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, Asy
         if (reply.Rest is null)
         {
             response.Headers.ContentLength = reply.Body.Length;
-            output.Writer.Write(reply.Body.Span);
+            if (!reply.Body.IsEmpty) await output.Writer.WriteAsync(reply.Body).ConfigureAwait(false);
             return;
         }
         try

@@ -11,10 +11,10 @@ internal sealed class RawZip
     private readonly List<byte> _central = [];
     private int _count;
 
-    public RawZip Add(string name, string text = "", int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null) =>
-        Add(name, Encoding.UTF8.GetBytes(text), mode, flags, deflate, size, crc);
+    public RawZip Add(string name, string text = "", int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null, ushort? method = null) =>
+        Add(name, Encoding.UTF8.GetBytes(text), mode, flags, deflate, size, crc, method);
 
-    public RawZip Add(string name, byte[] content, int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null)
+    public RawZip Add(string name, byte[] content, int mode = 0x81A4, ushort flags = 0, bool deflate = false, uint? size = null, uint? crc = null, ushort? method = null)
     {
         var data = deflate ? Deflate(content) : content;
         var nameBytes = Encoding.UTF8.GetBytes(name);
@@ -24,7 +24,7 @@ internal sealed class RawZip
         {
             w.Write((ushort)20);
             w.Write(flags);
-            w.Write((ushort)(deflate ? 8 : 0));
+            w.Write(method ?? (ushort)(deflate ? 8 : 0));
             w.Write(0x58210000u); // 2024-01-01
             w.Write(crc ?? Crc32.Append(0, content));
             w.Write((uint)data.Length);
@@ -55,16 +55,32 @@ internal sealed class RawZip
         return this;
     }
 
-    public MemoryStream ToStream() => new(Bytes(w =>
+    public MemoryStream ToStream(bool zip64 = false) => new(Bytes(w =>
     {
         w.Write([.. _local]);
         w.Write([.. _central]);
+        if (zip64)
+        {
+            w.Write(0x06064b50u);
+            w.Write(44L);
+            w.Write((ushort)45);
+            w.Write((ushort)45);
+            w.Write(0L); // disks
+            w.Write((long)_count);
+            w.Write((long)_count);
+            w.Write((long)_central.Count);
+            w.Write((long)_local.Count);
+            w.Write(0x07064b50u);
+            w.Write(0);
+            w.Write((long)(_local.Count + _central.Count));
+            w.Write(1);
+        }
         w.Write(0x06054b50u);
         w.Write(0u);
-        w.Write((ushort)_count);
-        w.Write((ushort)_count);
-        w.Write((uint)_central.Count);
-        w.Write((uint)_local.Count);
+        w.Write(zip64 ? ushort.MaxValue : (ushort)_count);
+        w.Write(zip64 ? ushort.MaxValue : (ushort)_count);
+        w.Write(zip64 ? uint.MaxValue : (uint)_central.Count);
+        w.Write(zip64 ? uint.MaxValue : (uint)_local.Count);
         w.Write((ushort)0);
     }));
 

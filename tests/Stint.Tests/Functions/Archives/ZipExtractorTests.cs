@@ -67,6 +67,21 @@ public sealed class ZipExtractorTests : IDisposable
     }
 
     [Fact]
+    public void A_zip64_archive_works()
+    {
+        new ZipExtractor(new()).Extract(new RawZip().Add("a.txt", "large").ToStream(zip64: true), Target, null, CancellationToken.None);
+        Assert.Equal("large", File.ReadAllText(Path.Combine(Target, "a.txt")));
+    }
+
+    [Fact]
+    public void Headers_without_end_are_counted_before_they_cost_memory()
+    {
+        var zip = new RawZip();
+        for (var i = 0; i < 20_000; i++) zip.Add($"{i}");
+        Assert.Contains("more than 10000 entries", Rejection(zip), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_executable_bit_is_kept_and_setuid_is_not()
     {
         Extract(new RawZip().Add("run.sh", "x", mode: 0x8DED).Add("plain", "x", mode: 0x81B6));
@@ -111,6 +126,10 @@ public sealed class ZipExtractorTests : IDisposable
     [Fact]
     public void An_encrypted_entry_is_rejected() =>
         Assert.Contains("encrypted", Rejection(new RawZip().Add("fn.py", "xxxxxxxxxxxxx", flags: 1)), StringComparison.Ordinal);
+
+    [Fact]
+    public void An_entry_in_another_compression_is_rejected() =>
+        Assert.Contains("another way than deflate", Rejection(new RawZip().Add("fn.py", "xxxx", method: 12)), StringComparison.Ordinal);
 
     [Fact]
     public void Clashing_names_are_rejected_each_with_its_message()

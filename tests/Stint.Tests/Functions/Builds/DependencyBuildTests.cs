@@ -66,6 +66,7 @@ public sealed class DependencyBuildTests
         Assert.Contains("pip install failed with exit code 1", error.Message, StringComparison.Ordinal);
         Assert.Equal(Enumerable.Range(31, 20).Select(i => $"line {i}."), error.Message.Split('\n')[1..]);
         Assert.Contains("line 1.", lines);
+        Assert.Contains("f: line 1.", bench.BuildLines);
         Assert.Equal("good", bench.ServedCode("f"));
         bench.AssertNoDebris();
     }
@@ -89,6 +90,14 @@ public sealed class DependencyBuildTests
         var error = await Assert.ThrowsAsync<DeploymentException>(() => bench.DeployAsync("f", "x", ("requirements.txt", "package")));
         Assert.Equal(DeploymentFault.HostLacks, error.Fault);
         Assert.Contains("apt-get install python3-pip", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_configured_interpreter_that_is_not_there_is_named()
+    {
+        var error = await Assert.ThrowsAsync<DeploymentException>(() => new Toolchain(python3: "/nowhere/python3").VersionAsync("/nowhere/python3", CancellationToken.None));
+        Assert.Equal(DeploymentFault.HostLacks, error.Fault);
+        Assert.Contains("/nowhere/python3", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -50,6 +50,21 @@ public sealed class DependencySetTests : IDisposable
         Assert.Null(Read(Runtime.NodeJs));
     }
 
+    [Theory]
+    [InlineData("^1.2.3", false)]
+    [InlineData("~1.2.3", false)]
+    [InlineData("github:a/b", false)]
+    [InlineData("https://example.org/x.tgz", false)]
+    [InlineData("file:lib/x", true)]
+    [InlineData("./lib/x", true)]
+    [InlineData("~/x", true)]
+    [InlineData("link:../x", true)]
+    public void Packages_that_lie_in_the_code_need_the_code(string version, bool needsCode)
+    {
+        _temp.Write("package.json", $$$"""{"dependencies":{"x":"{{{version}}}"}}""");
+        Assert.Equal(needsCode, Read(Runtime.NodeJs)!.NeedsCode);
+    }
+
     [Fact]
     public void Packages_that_come_with_the_code_need_no_build()
     {

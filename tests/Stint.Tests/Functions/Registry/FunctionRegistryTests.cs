@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using Stint.Functions.Builds;
 using Stint.Functions.Registry;
 
 namespace Stint.Tests.Functions.Registry;
@@ -116,6 +118,57 @@ public sealed class FunctionRegistryTests
             p => Assert.StartsWith("twice: the same function as", p, StringComparison.Ordinal));
         Assert.Equal("2", bench.ServedCode("twice"));
         Assert.Equal(2, bench.Registry.Snapshot.Functions.Count);
+    }
+
+    [Fact]
+    public async Task A_build_that_failed_for_want_of_a_network_is_tried_again()
+    {
+        var tries = 0;
+        var sandbox = new FakeSandbox { Install = (_, _) => Task.FromResult(new BuildExit(BuildEnd.Exited, Interlocked.Increment(ref tries) < 3 ? 1 : 0)) };
+        await using var bench = new Workbench(sandbox, options: new RegistryOptions { RescanEvery = TimeSpan.FromMilliseconds(20), RetryAfter = TimeSpan.FromMilliseconds(1) });
+        bench.WriteFunction("f", "one");
+        bench.Write("registry/f/code/requirements.txt", "package");
+        await bench.StartAsync();
+        await Workbench.Until(() => bench.Find("f")!.State == RegistrationState.Ready);
+        Assert.Equal(3, tries);
+        Assert.Contains("f: Collecting package", bench.BuildLines);
+    }
+
+    [Fact]
+    public async Task A_folder_that_is_still_being_copied_is_not_served_half()
+    {
+        Workbench? bench = null;
+        var isFirst = true;
+        var sandbox = new FakeSandbox
+        {
+            // The build is where time passes: meanwhile the rest of the folder arrives.
+            Install = (_, _) =>
+            {
+                if (isFirst) bench!.Write("registry/f/code/late.py", "late");
+                isFirst = false;
+                return Task.FromResult(new BuildExit(BuildEnd.Exited, 0));
+            },
+        };
+        await using (bench = new Workbench(sandbox))
+        {
+            bench.WriteFunction("f", "one");
+            bench.Write("registry/f/code/requirements.txt", "package");
+            await bench.StartAsync();
+            Assert.Equal("late", bench.ServedCode("f", "late.py"));
+            Assert.Single(bench.Events);
+        }
+    }
+
+    [Fact]
+    public async Task Pipes_in_the_registry_are_problems_and_nobody_waits_for_them()
+    {
+        await using var bench = new Workbench();
+        bench.WriteFunction("code", "x");
+        Directory.CreateDirectory(Path.Combine(bench.Root, "toml"));
+        using (var make = Process.Start("mkfifo", [Path.Combine(bench.Root, "code/code/pipe"), Path.Combine(bench.Root, "toml/function.toml")])) await make.WaitForExitAsync();
+        await bench.StartAsync();
+        Assert.Contains("\"pipe\" is a device, pipe or socket", Assert.Single(bench.Find("code")!.Problems), StringComparison.Ordinal);
+        Assert.EndsWith("function.toml: not a plain file", Assert.Single(bench.Find("toml")!.Problems), StringComparison.Ordinal);
     }
 
     [Fact]
