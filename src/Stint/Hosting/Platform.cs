@@ -127,12 +127,7 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
-        // What the build says belongs to the function's log as well, also when the function never comes to be.
-        var version = await Deployer.DeployAsync(name, functionToml, code, line =>
-        {
-            Logs.Append(name, "", line.Kind == ProgressKind.Step ? "system" : "build", line.Text);
-            progress(line);
-        }, cancellationToken).ConfigureAwait(false);
+        var version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
         return version;

@@ -46,18 +46,8 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         await File.WriteAllTextAsync(Path.Combine(swap.New, RegistryLayout.TomlName), functionToml, cancellationToken);
         options.Reached(DeploymentStep.Staged);
 
-<<<<<<< HEAD
         progress(new(ProgressKind.Step, "building"));
-        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, line => progress(new(ProgressKind.Output, line)), cancellationToken);
-=======
-        progress("building");
-        void Report(string line)
-        {
-            registry.ReportBuildLine(name, line);
-            progress(line);
-        }
         using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, Report, cancellationToken);
->>>>>>> functions
         options.Reached(DeploymentStep.Built);
         progress(new(ProgressKind.Step, "trying it out"));
         await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = lease.Hash, Folder = lease.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);
@@ -77,6 +67,12 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
             throw new DeploymentException(DeploymentFault.Conflict, $"{name} was changed in the registry while it was deployed: {string.Join("; ", registered?.Problems ?? ["it is gone"])}");
         progress(new(ProgressKind.Step, $"{name} is serving"));
         return version;
+
+        void Report(string line)
+        {
+            registry.ReportBuildLine(name, line);
+            progress(new(ProgressKind.Output, line));
+        }
     }
 
     /// <summary>Removes a function, however broken; false when there is none of that name.</summary>
