@@ -105,14 +105,20 @@ internal sealed class Dispatcher : IDisposable
         if (call is not null && _spareCalls.Count < SpareCalls) _spareCalls.Push(call);
         instance.InFlight--;
         instance.LastUsed = Now;
-        if (usable && ReferenceEquals(instance.Version, Version)) _backoff.Served();
+        var recovered = usable && ReferenceEquals(instance.Version, Version) && _backoff.Served();
+        var next = HandOn(instance, usable, ref then);
+        if (recovered) Plan(ref then);
+        return next;
+    }
+
+    private Call? HandOn(PooledInstance instance, bool usable, ref Consequences then)
+    {
         if (!usable && instance.State is InstanceState.Busy or InstanceState.Draining)
         {
             Discard(instance, ref then);
             Plan(ref then);
             return null;
         }
-
         if (instance.State != InstanceState.Busy)
         {
             if (instance is { State: InstanceState.Draining, InFlight: 0 }) Discard(instance, ref then);
@@ -121,8 +127,6 @@ internal sealed class Dispatcher : IDisposable
         if (instance.Spent)
         {
             Discard(instance, ref then);
-            // Successors that were kept for this one's sake may be surplus now.
-            if (Version.Spec.KeepAlive is var keep && keep != Timeout.InfiniteTimeSpan) _alarm.Set(instance.LastUsed + keep, instance.LastUsed);
             return null;
         }
         var contended = _budget.IsContended;
@@ -206,9 +210,12 @@ internal sealed class Dispatcher : IDisposable
             Discard(instance, ref then);
             return false;
         }
-        _backoff.Booted();
         Instances.Move(instance, InstanceState.Idle);
-        if (ReferenceEquals(instance.Version, Version)) Offer(instance, ref then);
+        if (ReferenceEquals(instance.Version, Version))
+        {
+            _backoff.Booted();
+            Offer(instance, ref then);
+        }
         else if (Instances.Count(instance.Version, InstanceState.Idle, InstanceState.Busy) >= _deployment!.Target) Switch(ref then);
         Plan(ref then);
         return true;
@@ -331,6 +338,8 @@ internal sealed class Dispatcher : IDisposable
     {
         if (instance.IsDisposing) return;
         instance.IsDisposing = true;
+        // Successors that were kept for a single-use instance's sake may be surplus now.
+        if (instance.Spent && Version.Spec.KeepAlive is var keep && keep != Timeout.InfiniteTimeSpan) _alarm.Set(Now + keep, Now);
         Instances.Unlist(instance);
         Instances.Move(instance, InstanceState.Dead);
         _budget.BeginFree(instance);
