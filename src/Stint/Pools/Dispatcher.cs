@@ -305,7 +305,7 @@ internal sealed class Dispatcher : IDisposable
         if (instance.HasRoom) Rest(instance, ref then);
     }
 
-    /// <summary>Puts an instance with room on the list; when no call is left in it, its keep-alive begins.</summary>
+    /// <summary>Puts an instance with room, whose <see cref="PooledInstance.LastUsed"/> is now, on the list; when no call is left in it, its keep-alive begins.</summary>
     private void Rest(PooledInstance instance, ref Consequences then)
     {
         Instances.List(instance);
@@ -313,9 +313,10 @@ internal sealed class Dispatcher : IDisposable
         Instances.Move(instance, InstanceState.Idle);
         then.Settles |= _budget.IsContended;
         var keep = Version.Spec.KeepAlive;
-        if (keep == Timeout.InfiniteTimeSpan) return;
-        if (keep > TimeSpan.Zero) _alarm.Set(instance.LastUsed + keep, instance.LastUsed);
-        else if (IsSurplus()) Discard(instance, ref then);
+        if (keep == Timeout.InfiniteTimeSpan || !IsSurplus()) return;
+        if (keep == TimeSpan.Zero) Discard(instance, ref then);
+        // The oldest one's moment may have passed while it was within the minimum.
+        else if (Instances.OldestIdle() is { } oldest) _alarm.Set(oldest.LastUsed + keep, instance.LastUsed);
     }
 
     /// <summary>No more calls for the instance; it goes now or with its last one.</summary>
@@ -384,7 +385,11 @@ internal sealed class Dispatcher : IDisposable
         _backoff.Reset();
         DrainAllBut(Version, ref then);
         foreach (var instance in Instances.All)
-            if (instance is { State: InstanceState.Idle } && ReferenceEquals(instance.Version, Version)) Offer(instance, ref then);
+        {
+            if (instance.State != InstanceState.Idle || !ReferenceEquals(instance.Version, Version)) continue;
+            instance.LastUsed = Now;
+            Offer(instance, ref then);
+        }
     }
 
     private void AbandonDeployment(string problem, ref Consequences then)

@@ -266,7 +266,7 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
         foreach (var instance in Instances.Where(i => i.State == State.Idle).ToArray())
         {
             // They join in the order of their starts.
-            instance.Use = _uses++;
+            (instance.Use, instance.LastUsed) = (_uses++, Now);
             while (Queue.Count > 0 && HasRoom(instance)) Run(Dequeue(), instance);
         }
     }
