@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using Stint.Management;
 
@@ -33,12 +32,16 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args, UpAction up, CliSession session, CancellationToken cancellationToken)
     {
         var globals = new GlobalOptions();
-        var parsed = Build(up, session, globals).Parse(args is [] ? ["--help"] : args);
+        var parsed = Build(up, session, globals).Parse(args is [] ? ["--help"] : args, new ParserConfiguration
+        {
+            // '@file' is the data of an invocation here, not a file with more arguments.
+            ResponseFileTokenReplacer = null,
+        });
         session.NoColor = globals.NoColor(parsed);
         if (parsed is { Action: ParseErrorAction, Errors: [_, ..] errors })
         {
-            // A word that is no command also is a command that is missing; the first says it better.
-            foreach (var error in errors.Where(error => error.SymbolResult is not CommandResult || errors.Count == 1)) session.Fail(error.Message);
+            if (parsed.CommandResult.Command is RootCommand root && parsed.UnmatchedTokens is [var unknown, ..]) session.Fail($"there is no command '{unknown}'.{Suggestion(root, unknown)}");
+            else foreach (var error in errors) session.Fail(error.Message);
             session.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
             return ExitCode.Usage;
         }
@@ -111,6 +114,27 @@ internal static class CommandLine
 
     // EPIPE, as .NET puts it into an IOException on Unix.
     private const int BrokenPipe = 32;
+
+    private static string Suggestion(RootCommand root, string unknown)
+    {
+        var nearest = root.Subcommands.Select(command => command.Name).MinBy(name => Distance(name, unknown))!;
+        // Two slips of the finger; more would be guessing.
+        return Distance(nearest, unknown) <= 2 ? $" Did you mean '{nearest}'?" : "";
+    }
+
+    /// <summary>Levenshtein's distance: letters to insert, delete or replace.</summary>
+    private static int Distance(string from, string to)
+    {
+        var row = Enumerable.Range(0, to.Length + 1).ToArray();
+        for (var i = 1; i <= from.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= to.Length; j++)
+                (diagonal, row[j]) = (row[j], Math.Min(diagonal + (from[i - 1] == to[j - 1] ? 0 : 1), 1 + Math.Min(row[j], row[j - 1])));
+        }
+        return row[^1];
+    }
 
     private static string Path(Command command) =>
         command is RootCommand ? "stint" : $"{Path(command.Parents.OfType<Command>().First())} {command.Name}";

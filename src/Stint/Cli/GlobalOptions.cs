@@ -21,7 +21,7 @@ internal sealed class GlobalOptions
 
     private readonly Option<string> _tokenFile = new("--token-file")
     {
-        Description = "File that holds the token; 'up' makes it. Default STATE/token, when it can be read.", HelpName = "file", Recursive = true,
+        Description = "File that holds the token; 'up' makes it. Default STATE/token, for a daemon on this machine and when it can be read.", HelpName = "file", Recursive = true,
     };
 
     private readonly Option<bool> _noColor = new("--no-color") { Description = "No colours and no drawing; NO_COLOR in the environment does the same.", Recursive = true };
@@ -53,13 +53,15 @@ internal sealed class GlobalOptions
         var text = parsed.GetValue(_management) ?? session.Variable("STINT_MANAGEMENT") ?? DefaultManagement;
         if (!ManagementClient.TryParseAddress(text, out var address))
             throw new CliException($"STINT_MANAGEMENT is '{text}', which is no address. Write it like {DefaultManagement}.", ExitCode.BadConfiguration);
-        return new ManagementClient(address, ReadToken(parsed, session), session.Time);
+        return new ManagementClient(address, ReadToken(parsed, session, address), session.Time);
     }
 
-    /// <summary>The token that applies when no option says anything: of the environment, else of the default file; null when there is none.</summary>
-    public static string? AmbientToken(CliSession session)
+    /// <summary>The token that applies when no option says anything: of the environment, else, for a daemon on this machine, of the default file; null when there is none.</summary>
+    public static string? AmbientToken(CliSession session, Uri address)
     {
         if (session.Variable("STINT_TOKEN") is { } token) return Checked(token.Trim(), "STINT_TOKEN");
+        // The file is the secret of this machine's daemon: another machine does not get to see it by being named in --management.
+        if (!address.IsLoopback) return null;
         var path = Path.Combine(DaemonFlags.DefaultFolder("state"), "token");
         try
         {
@@ -72,10 +74,10 @@ internal sealed class GlobalOptions
         }
     }
 
-    private string? ReadToken(ParseResult parsed, CliSession session)
+    private string? ReadToken(ParseResult parsed, CliSession session, Uri address)
     {
         if (parsed.GetValue(_token) is { } token) return Checked(token.Trim(), "--token");
-        if (parsed.GetValue(_tokenFile) is not { } named) return AmbientToken(session);
+        if (parsed.GetValue(_tokenFile) is not { } named) return AmbientToken(session, address);
         var path = session.FullPath(named);
         try
         {

@@ -113,6 +113,10 @@ internal record FunctionView
 }
 
 /// <summary>Instances of a function by state.</summary>
+/// <param name="Starting">Not ready yet.</param>
+/// <param name="Idle">Ready, without a call.</param>
+/// <param name="Busy">With a call at least.</param>
+/// <param name="Draining">Of an old version, finishing its calls.</param>
 internal sealed record InstanceCountsView(int Starting, int Idle, int Busy, int Draining)
 {
     /// <summary>All of them.</summary>
