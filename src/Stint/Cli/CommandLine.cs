@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
 using Stint.Management;
@@ -84,6 +85,9 @@ internal static class CommandLine
     public static RootCommand Build(UpAction up, CliSession session, GlobalOptions globals)
     {
         var root = new RootCommand("Functions as a service on your own machine: 'stint up' starts the platform, the other commands speak to it.");
+        // Without the aliases of another system's command lines.
+        root.Options.Remove(root.Options.OfType<HelpOption>().Single());
+        root.Options.Add(new HelpOption("--help", "-h"));
         globals.AddTo(root);
         root.Subcommands.Add(UpCommand.Build(up, globals));
         root.Subcommands.Add(DeployCommand.Build(session, globals));

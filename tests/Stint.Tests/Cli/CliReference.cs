@@ -119,7 +119,7 @@ internal static class CliReference
         page.Append("| option | |\n|---|---|\n");
         foreach (var option in options)
         {
-            var names = string.Join(", ", option.Aliases.Prepend(option.Name).Where(name => name[0] is '-' && name is not "-?").Order(StringComparer.Ordinal).Select(name => $"`{name}`"));
+            var names = string.Join(", ", option.Aliases.Prepend(option.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`"));
             var value = option is HelpOption || option.ValueType == typeof(bool) ? "" : $" *{Text(option.HelpName ?? "value").Replace("|", "\\|", StringComparison.Ordinal)}*";
             page.Append(CultureInfo.InvariantCulture, $"| {names}{value} | {Text(option.Description)} |\n");
         }

@@ -64,7 +64,7 @@ public sealed class RealProgramTests : DaemonTest
         // Checked by the shell itself where it is installed; the script asks the program as bash's does.
         if (Stint.Checks.Tool.Find(shell) is { } program)
         {
-            var (accepted, _, error) = await RunAsync(program, "--no-execute", Cli.Write("completion", script));
+            var (accepted, _, error) = await RunAsync(program, "-n", Cli.Write("completion", script));
             Assert.Equal((0, ""), (accepted, error));
         }
     }

@@ -62,6 +62,22 @@ public sealed class ManagementClientTests
         Assert.Equal(("x", "_", 0), (function.FullName, function.Module, function.Instances.Total));
     }
 
+    [Theory]
+    [InlineData("""{}""")]
+    [InlineData("""{"functions":null}""")]
+    [InlineData("""{"functions":[{}]}""")]
+    [InlineData("""{"functions":[{"name":null}]}""")]
+    [InlineData("""{"functions":[{"name":"x","problems":null}]}""")]
+    [InlineData("""{"functions":[{"name":"x","instances":{}}]}""")]
+    public async Task A_list_that_breaks_the_contract_is_no_list(string json)
+    {
+        await using var daemon = await PlayedDaemon.StartAsync();
+        daemon.Instead = context => context.Response.Body.WriteAsync(System.Text.Encoding.UTF8.GetBytes(json)).AsTask();
+        using var client = new ManagementClient(new Uri(daemon.Url), null, TimeProvider.System);
+        var failure = await Assert.ThrowsAsync<ManagementException>(() => client.ListAsync(CancellationToken.None));
+        Assert.Equal("not-stint", failure.Code);
+    }
+
     /// <summary>Timers that fire when the test says so.</summary>
     private sealed class FiredByHand : TimeProvider
     {
