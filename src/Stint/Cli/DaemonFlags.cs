@@ -74,5 +74,5 @@ internal static class DaemonFlags
     /// <param name="folder"><c>functions</c> or <c>state</c>.</param>
     public static string DefaultFolder(string folder) => Environment.IsPrivilegedProcess
         ? $"/var/lib/stint/{folder}"
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local/share/stint", folder);
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".local/share/stint", folder);
 }

@@ -45,9 +45,11 @@ internal static class DoctorCommand
         var listing = new Listing("CHECK", "STATUS", "FOUND");
         foreach (var result in results) listing.Add(result.Name, Status(result.Status), result.Found);
         listing.Write(session);
+        var cures = results.Where(result => result.Cure is not null).ToList();
+        if (cures.Count > 0) session.Out.WriteLine("\nWhat helps:");
         // Below the table, whole and on lines of their own, so that they can be copied.
-        foreach (var result in results)
-            if (result.Cure is { } cure) session.Out.WriteLine($"{PrintableText.Line(result.Name)}: {PrintableText.Line(cure)}");
+        foreach (var result in cures) session.Out.WriteLine($"  {PrintableText.Line(result.Name)}: {PrintableText.Line(result.Cure)}");
+        if (cures.Count > 0) session.Out.WriteLine();
         var degraded = results.Count(result => result.Status is CheckStatus.Degraded);
         var missing = results.Count(result => result.Status is CheckStatus.Missing);
         session.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -70,6 +70,15 @@ public sealed class RealProgramTests : DaemonTest
     }
 
     [Fact]
+    public async Task Fish_completes_where_it_is_installed()
+    {
+        if (Stint.Checks.Tool.Find("fish") is not { } fish) return;
+        Daemon.Functions.AddRange(Examples);
+        var (_, output, _) = await RunAsync(fish, "-c", "stint completion fish | source; complete -C 'stint de'; complete -C 'stint describe h'; complete -C 'stint deploy . --max'");
+        Assert.Equal(["deploy", "describe", "hello", "--max-instances"], output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
     public async Task Ctrl_C_ends_following_a_log()
     {
         Daemon.Logs.Add(new Stint.Management.LogLineView { Time = Moment(0), Function = "hello", Stream = "stdout", Text = "line" });
