@@ -1,0 +1,3 @@
+#!/bin/sh
+name=$(cat)
+echo "Hello, ${name:-world}, from the shell!"

@@ -1,0 +1,26 @@
+namespace Stint.Backends.Processes;
+
+/// <summary>Where the process backend keeps things and what it runs functions with.</summary>
+internal sealed record ProcessBackendOptions
+{
+    /// <summary>The folder for instances' sockets; its path must be short, because a socket's may have no more than 107 bytes (unix(7)).</summary>
+    public required string RunFolder { get; init; }
+
+    /// <summary>The folder for the sandboxes' own files.</summary>
+    public required string StateFolder { get; init; }
+
+    /// <summary>The unpacked runtimes: <c>python3/runtime.py</c>, <c>nodejs/runtime.js</c>, <c>binary/runtime.py</c>.</summary>
+    public required string Runtimes { get; init; }
+
+    /// <summary>The Python interpreter, or null when there is none.</summary>
+    public string? Python3 { get; init; }
+
+    /// <summary>The Node.js interpreter, or null when there is none.</summary>
+    public string? NodeJs { get; init; }
+
+    /// <summary>The name of this daemon's control group.</summary>
+    public required string GroupName { get; init; }
+
+    /// <summary>How functions are kept apart from the host.</summary>
+    public required Hosting.Isolation Isolation { get; init; }
+}

@@ -1,0 +1,42 @@
+using Stint.Functions;
+
+namespace Stint.Backends.Processes;
+
+/// <summary>The command line of a runtime: interpreter, its options, our code, the socket.</summary>
+internal static class RuntimeCommand
+{
+    /// <summary>Builds it.</summary>
+    /// <param name="runtime">Which runtime.</param>
+    /// <param name="options">The interpreters.</param>
+    /// <param name="runtimes">The runtimes' folder as the process sees it.</param>
+    /// <param name="socket">The socket's path as the process sees it.</param>
+    /// <param name="memoryMiB">The instance's memory limit, for interpreters that want to know.</param>
+    /// <exception cref="InstanceStartException">The interpreter is not installed.</exception>
+    public static IReadOnlyList<string> For(Runtime runtime, ProcessBackendOptions options, string runtimes, string socket, int memoryMiB) => runtime switch
+    {
+        // -I: no environment, no user site, not the working folder; -S: no site module, which would cost a third of the start; -B: nothing can be written beside the code anyway.
+        Runtime.Python3 => [Python(options), "-I", "-S", "-B", $"{runtimes}/python3/runtime.py", socket],
+        Runtime.Binary => [Python(options), "-I", "-S", "-B", $"{runtimes}/binary/runtime.py", socket],
+        // V8 sizes its heap by the host's memory unless told; a quarter is left for code, buffers and /tmp.
+        Runtime.NodeJs => [Node(options), $"--max-old-space-size={Math.Max(16, memoryMiB * 3 / 4)}", $"{runtimes}/nodejs/runtime.js", socket],
+        _ => throw new ArgumentOutOfRangeException(nameof(runtime)),
+    };
+
+    /// <summary>The interpreter that a runtime needs, for mounts and messages.</summary>
+    public static string Interpreter(Runtime runtime, ProcessBackendOptions options) => runtime == Runtime.NodeJs ? Node(options) : Python(options);
+
+    /// <summary>The environment of every runtime, before the function's own.</summary>
+    public static IReadOnlyDictionary<string, string> Environment { get; } = new Dictionary<string, string>
+    {
+        ["PATH"] = "/usr/local/bin:/usr/bin:/bin",
+        ["HOME"] = "/tmp",
+        ["TMPDIR"] = "/tmp",
+        ["LANG"] = "C.UTF-8",
+    };
+
+    private static string Python(ProcessBackendOptions options) =>
+        options.Python3 ?? throw new InstanceStartException("python3 is not installed on this host. Install it: apt-get install python3");
+
+    private static string Node(ProcessBackendOptions options) =>
+        options.NodeJs ?? throw new InstanceStartException("node is not installed on this host. Install it: apt-get install nodejs");
+}

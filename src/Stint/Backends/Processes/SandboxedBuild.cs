@@ -1,0 +1,115 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Stint.Backends.Processes.Limits;
+using Stint.Backends.Processes.Sandboxing;
+using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
+using Stint.Functions.Builds;
+using Stint.Functions.Deployments;
+using Stint.Telemetry.Logs;
+
+namespace Stint.Backends.Processes;
+
+/// <summary>
+/// Runs package tools in a sandbox like a function's, except that it has the network and one writable folder. While the daemon is root, that folder belongs to the sandbox's user for as long as the tool runs.
+/// </summary>
+internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time) : IBuildSandbox
+{
+    // Package tools are hungrier than functions: a compiler may run in there.
+    private static readonly InstanceLimits Limits = new(MemoryBytes: 2L << 30, Pids: 512, Cpus: 0);
+    private const int TmpMiB = 512;
+
+    // How often the folder is measured. A build may exceed its size by what it writes in between.
+    private static readonly TimeSpan MeasureEvery = TimeSpan.FromMilliseconds(500);
+
+    /// <inheritdoc/>
+    public string SeenAs(string workFolder) => SandboxPaths.Build;
+
+    /// <inheritdoc/>
+    public async Task<BuildExit> RunAsync(BuildCommand command, Action<string> onLine, CancellationToken cancellationToken)
+    {
+        if (host.Sandbox is not { } sandbox || host.SandboxProblem is not null)
+            throw new DeploymentException(DeploymentFault.HostLacks, host.SandboxProblem ?? "there is no sandbox to build in");
+        var turn = new Lock();
+        var output = new LineSplitter(Line);
+        var error = new LineSplitter(Line);
+        // The folder of the instance is not needed; user and control group are freed the same way.
+        var id = $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}";
+        var resources = new InstanceResources(id, command.WorkFolder + ".none", host.Users) { User = host.TakeUser(), Group = host.Groups?.Create(id, Limits) };
+        try
+        {
+            if (resources.User is { } user) GiveTo(command.WorkFolder, (uint)user);
+            resources.Process = await host.Spawner.StartAsync(sandbox.Command(Plan(command, resources), Take)).ConfigureAwait(false);
+            var end = await WatchAsync(command, resources.Process.Exited, cancellationToken).ConfigureAwait(false);
+            if (end != BuildEnd.Exited) return new BuildExit(end, 128 + Posix.SigKill);
+            var status = await resources.Process.Exited.ConfigureAwait(false);
+            if (resources.Group?.RanOutOfMemory() == true) onLine($"the build ran out of memory (limit {Limits.MemoryBytes >> 20} MiB)");
+            return new BuildExit(BuildEnd.Exited, status.BySignal ? 128 + status.Code : status.Code);
+        }
+        catch (Win32Exception failure)
+        {
+            throw new DeploymentException(DeploymentFault.HostLacks, $"the build's sandbox cannot be started: {failure.Message}", failure);
+        }
+        finally
+        {
+            resources.Process?.Signal(Posix.SigKill);
+            await resources.ReleaseAsync(time).ConfigureAwait(false);
+            if (resources.User is not null) GiveTo(command.WorkFolder, 0);
+        }
+
+        void Line(string text)
+        {
+            lock (turn) onLine(text);
+        }
+
+        void Take(OutputStream stream, ReadOnlySpan<byte> piece) => (stream == OutputStream.Out ? output : error).Take(piece);
+    }
+
+    private static SandboxPlan Plan(BuildCommand command, InstanceResources resources)
+    {
+        List<SandboxMount> mounts = [new(command.WorkFolder, SandboxPaths.Build, MountAccess.ReadWrite)];
+        // A package tool outside of /usr brings its installation along; npm's is the folder of node.
+        if (HostPrograms.InstallationOf(command.Arguments[0]) is { } installation) mounts.Insert(0, new(installation, installation));
+        return new SandboxPlan
+        {
+            Command = command.Arguments,
+            Mounts = mounts,
+            Environment = command.Environment,
+            WorkingFolder = $"{SandboxPaths.Build}/{command.StartIn}",
+            Network = NetworkAccess.Host,
+            TmpMiB = TmpMiB,
+            FileMiB = (int)(command.SizeLimit >> 20),
+            User = resources.User,
+            JoinFiles = resources.Group?.JoinFiles ?? [],
+        };
+    }
+
+    private async Task<BuildEnd> WatchAsync(BuildCommand command, Task exited, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            var left = command.TimeLimit - time.GetElapsedTime(started);
+            if (left <= TimeSpan.Zero) return BuildEnd.TimedOut;
+            var pause = Task.Delay(left < MeasureEvery ? left : MeasureEvery, time, cancellationToken);
+            if (await Task.WhenAny(exited, pause).ConfigureAwait(false) == exited) return BuildEnd.Exited;
+            await pause.ConfigureAwait(false);
+            if (FolderSize.Measure(command.WorkFolder) > command.SizeLimit) return BuildEnd.TooLarge;
+        }
+    }
+
+    // chown -hR <user>:<user> <folder>. Nothing of the build runs now, and links are changed themselves and never followed: others' code may have left one that points at the host.
+    private static void GiveTo(string folder, uint user)
+    {
+        _ = lchown(folder, user, user);
+        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos())
+        {
+            if (entry is DirectoryInfo && entry.LinkTarget is null) GiveTo(entry.FullName, user);
+            else _ = lchown(entry.FullName, user, user);
+        }
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int lchown(string path, uint user, uint group);
+}

@@ -1,0 +1,121 @@
+using Stint.Functions.Bundles;
+using Stint.Functions.Registry;
+using Stint.Invocations;
+
+namespace Stint.Functions.Deployments;
+
+/// <summary>
+/// Puts functions into the registry's folder and takes them out. Everything that can fail happens beside it, in <c>.staging</c>; then one rename makes it so, and the
+/// registry takes it up at once. A failure or a crash at any point leaves the version before serving and no debris.
+/// One deployment at a time for each function, any number for different ones.
+/// </summary>
+internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bundles, FunctionTomlReader readToml, DeployerOptions options, ILogger<Deployer> logger)
+{
+    private readonly ILogger _logger = logger;
+    private readonly KeyedGate<FunctionName> _gate = new();
+
+    /// <summary>Deploys a function, new or in the place of an older version, and returns the version that now serves.</summary>
+    /// <param name="name">The function.</param>
+    /// <param name="functionToml">Its <c>function.toml</c>.</param>
+    /// <param name="code">Its code.</param>
+    /// <param name="progress">Gets a line for each step and each line of the build's output.</param>
+    /// <param name="cancellationToken">Gives up, until the swap.</param>
+    /// <exception cref="DeploymentException">Nothing was changed; the message says why.</exception>
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<string> progress, CancellationToken cancellationToken)
+    {
+        using var turn = await _gate.EnterAsync(name, cancellationToken);
+        try
+        {
+            return await DeployInTurnAsync(name, functionToml, code, progress, cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw DeploymentException.FromFileSystem(e, $"deploy {name}");
+        }
+    }
+
+    private async Task<FunctionVersion> DeployInTurnAsync(FunctionName name, string functionToml, CodeSource code, Action<string> progress, CancellationToken cancellationToken)
+    {
+        var spec = Read(functionToml);
+        RequirePlace(name);
+        using var swap = new StagedSwap(registry.Layout, options.CanExchange);
+        CodeTree.MakeFolder(swap.New);
+        var codeFolder = Path.Combine(swap.New, RegistryLayout.CodeName);
+        progress("unpacking the code");
+        await code.PlaceAsync(codeFolder, swap.Scratch, options.Archive, cancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(swap.New, RegistryLayout.TomlName), functionToml, cancellationToken);
+        options.Reached(DeploymentStep.Staged);
+
+        progress("building");
+        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, progress, cancellationToken);
+        options.Reached(DeploymentStep.Built);
+        await Task.Run(() => DurableTree.Flush(swap.New), cancellationToken);
+        options.Reached(DeploymentStep.Flushed);
+
+        using var hold = await registry.HoldAsync(name, cancellationToken);
+        RequirePlace(name);
+        if (registry.Layout.Locate(name) is { } present) swap.Replace(present, () => options.Reached(DeploymentStep.MovedAway));
+        else swap.Place(registry.Layout.PlaceFor(name));
+        options.Reached(DeploymentStep.Swapped);
+
+        // From here on it is deployed: the caller's leaving changes nothing any more.
+        var registered = await hold.TakeUpAsync();
+        options.Reached(DeploymentStep.Serving);
+        if (registered is not { State: RegistrationState.Ready, Serving: { } version })
+            throw new DeploymentException(DeploymentFault.Conflict, $"{name} was changed in the registry while it was deployed: {string.Join("; ", registered?.Problems ?? ["it is gone"])}");
+        progress($"{name} is serving");
+        return version;
+    }
+
+    /// <summary>Removes a function, however broken; false when there is none of that name.</summary>
+    /// <exception cref="DeploymentException">The host does not let us.</exception>
+    public async Task<bool> RemoveAsync(FunctionName name, CancellationToken cancellationToken)
+    {
+        using var turn = await _gate.EnterAsync(name, cancellationToken);
+        try
+        {
+            using var hold = await registry.HoldAsync(name, cancellationToken);
+            registry.Layout.RequireUnique(name);
+            if (registry.Layout.Locate(name) is not { } folder) return false;
+            using var swap = new StagedSwap(registry.Layout, options.CanExchange);
+            swap.Remove(folder);
+            await hold.TakeUpAsync();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw DeploymentException.FromFileSystem(e, $"remove {name}");
+        }
+    }
+
+    /// <summary>Removes all functions. Folders that are none are left alone.</summary>
+    /// <exception cref="DeploymentException">The host does not let us; those before it are gone.</exception>
+    public async Task WipeAsync(CancellationToken cancellationToken)
+    {
+        var names = registry.Layout.List().Functions.Keys.ToArray();
+        foreach (var name in names) await RemoveAsync(name, cancellationToken);
+        LogWiped(names.Length);
+    }
+
+    private FunctionSpec Read(string functionToml)
+    {
+        try
+        {
+            return FunctionValidation.Read(readToml, functionToml, RegistryLayout.TomlName);
+        }
+        catch (BrokenFunctionException e)
+        {
+            throw new DeploymentException(DeploymentFault.BadRequest, e.Message, e);
+        }
+    }
+
+    /// <summary>Says so before the build that there is no place for the function, and once more when it comes to it.</summary>
+    private void RequirePlace(FunctionName name)
+    {
+        registry.Layout.RequireUnique(name);
+        if (registry.Layout.Locate(name) is null) _ = registry.Layout.PlaceFor(name);
+    }
+
+    [LoggerMessage(2400, LogLevel.Information, "Removed all functions: {Count}")]
+    private partial void LogWiped(int count);
+}

@@ -1,0 +1,38 @@
+using Stint.Functions.Archives;
+
+namespace Stint.Functions.Deployments;
+
+/// <summary>Settings of deployments, and the taps that tests need.</summary>
+internal sealed record DeployerOptions
+{
+    /// <summary>What an archive may contain.</summary>
+    public ArchiveLimits Archive { get; init; } = new();
+
+    /// <summary>Whether to try <c>RENAME_EXCHANGE</c>. False only in tests: it stands for a file system that has none (NFS, old overlayfs).</summary>
+    public bool CanExchange { get; init; } = true;
+
+    /// <summary>Called as each step has been done. Tests look at the disk then, as it would be after a crash.</summary>
+    public Action<DeploymentStep> Reached { get; init; } = _ => { };
+}
+
+/// <summary>The steps of a deployment, in order.</summary>
+internal enum DeploymentStep
+{
+    /// <summary>Code and function.toml are in the staging folder.</summary>
+    Staged,
+
+    /// <summary>The bundle is built.</summary>
+    Built,
+
+    /// <summary>The staging folder is durable.</summary>
+    Flushed,
+
+    /// <summary>Without exchange only: the old version's folder is away, the new one not yet in its place.</summary>
+    MovedAway,
+
+    /// <summary>The new version is in its place, durably.</summary>
+    Swapped,
+
+    /// <summary>The new version serves.</summary>
+    Serving,
+}

@@ -1,0 +1,113 @@
+using Stint.Functions.Toml;
+using Stint.Functions.Toml.Settings;
+
+namespace Stint.Functions.Specification;
+
+/// <summary>What came of reading a <c>function.toml</c>: the specification, or all that is wrong with it.</summary>
+/// <param name="Spec">The checked specification; null when there are problems.</param>
+/// <param name="Problems">In the order of the file; empty when all is well.</param>
+/// <param name="MissingBackend">The backend's table (<c>vm</c>, <c>container</c>, <c>wasm</c>) when the file is right but this version cannot run it: the only problem then.</param>
+internal sealed record FunctionTomlReading(FunctionSpec? Spec, IReadOnlyList<TomlProblem> Problems, string? MissingBackend = null)
+{
+    /// <summary>All problems with their lines and carets, for people.</summary>
+    public string Render(string file) => string.Join('\n', Problems.Select(p => p.Render(file)));
+}
+
+/// <summary>Reads and writes <c>function.toml</c>. The keys are in <see cref="FunctionTomlKeys"/>.</summary>
+internal static class FunctionToml
+{
+    /// <summary>The file's name in a function's folder.</summary>
+    public const string FileName = "function.toml";
+
+    /// <summary>Problems that are reported of one file; arbitrary, more than anybody reads.</summary>
+    private const int MaxProblems = 50;
+
+    private static readonly IReadOnlyList<string> Backends = ["process", .. OtherBackends.Names];
+
+    /// <summary>Reads a file. That it cannot be read is a problem like others.</summary>
+    public static FunctionTomlReading ReadFile(string path)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            var bytes = new byte[TomlDocument.MaxBytes + 1];
+            return Read(bytes.AsSpan(0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return new FunctionTomlReading(null, [TomlProblem.At("", new TomlPosition(1, 1), $"the file cannot be read: {error.Message}")]);
+        }
+    }
+
+    /// <summary>Reads a file's bytes.</summary>
+    public static FunctionTomlReading Read(ReadOnlySpan<byte> utf8) => Read(TomlDocument.Parse(utf8));
+
+    /// <summary>Reads a text.</summary>
+    public static FunctionTomlReading Read(string text) => Read(TomlDocument.Parse(text));
+
+    /// <summary>The file that gives this specification; defaults are left out.</summary>
+    public static string Write(FunctionSpec spec)
+    {
+        var root = FunctionTomlKeys.Function.Write(spec);
+        if (spec.Process is { } process) root.Add("process", FunctionTomlKeys.Process.Write(process));
+        return TomlWriter.Write(root);
+    }
+
+    private static FunctionTomlReading Read(TomlDocument document)
+    {
+        var problems = new List<TomlProblem>(document.Problems);
+        void Report(TomlPosition position, string message)
+        {
+            if (problems.Count < MaxProblems) problems.Add(document.ProblemAt(position, message));
+        }
+
+        var root = document.Root;
+        // What a file with broken lines lacks may stand in one of them.
+        var isComplete = problems.Count == 0;
+        var spec = FunctionTomlKeys.Function.Read(root, new FunctionSpec(), Report, Backends, SectionOf);
+        spec = CheckInstances(root, spec, Report);
+
+        var backends = root.Where(e => Backends.Contains(e.Key)).ToList();
+        foreach (var second in backends.Skip(1))
+            Report(second.Position, $"a function has one backend, and [{backends[0].Key}] is on line {backends[0].Position.Line}; remove one of them");
+        if (backends.Count == 0 && isComplete)
+            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\"");
+
+        foreach (var backend in backends)
+        {
+            if (backend.Value is not TomlTable table) Report(backend.Position, $"`{backend.Key}` must be a table, not {backend.Value.Kind}; write [{backend.Key}]");
+            else if (backend.Key == "process") spec = spec with { Process = ReadProcess(table, backend.Position, isComplete, Report) };
+            else OtherBackends.Check(backend, isComplete, Report);
+        }
+
+        string? missing = null;
+        if (backends.Count == 1 && backends[0].Key != "process" && backends[0].Value is TomlTable)
+        {
+            if (problems.Count == 0) missing = backends[0].Key;
+            Report(backends[0].Position, $"this version of Stint does not run [{backends[0].Key}] functions; use [process]");
+        }
+        return problems.Count == 0
+            ? new FunctionTomlReading(spec, [])
+            : new FunctionTomlReading(null, [.. problems.OrderBy(p => p.Position.Line).ThenBy(p => p.Position.Column)], missing);
+    }
+
+    private static ProcessSpec ReadProcess(TomlTable table, TomlPosition position, bool isComplete, Report report)
+    {
+        var process = FunctionTomlKeys.Process.Read(table, new ProcessSpec { Runtime = Runtime.Python3 }, report,
+            elsewhere: key => FunctionTomlKeys.Function.Settings.Any(s => s.Name == key) ? "at the top of the file, before the first [table]" : null);
+        if (isComplete) FunctionTomlKeys.Process.Demand(table, position, report);
+        return process;
+    }
+
+    /// <summary>Limits that contradict each other; a limit that nobody set gives way.</summary>
+    private static FunctionSpec CheckInstances(TomlTable root, FunctionSpec spec, Report report)
+    {
+        if (spec.MinInstances <= spec.MaxInstances) return spec;
+        if (!root.TryGet("max-instances", out var max)) return spec with { MaxInstances = spec.MinInstances };
+        // A value that was refused left the default behind, which nobody wrote.
+        if (max.Value is TomlInteger written && written.Value == spec.MaxInstances) report(max.Value.Position, $"`max-instances` ({spec.MaxInstances}) is less than `min-instances` ({spec.MinInstances}); raise the one or lower the other");
+        return spec;
+    }
+
+    private static string? SectionOf(string key) => FunctionTomlKeys.Process.Settings.Any(s => s.Name == key) ? "below [process]" : null;
+}

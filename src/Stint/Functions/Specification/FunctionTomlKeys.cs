@@ -1,0 +1,68 @@
+using Stint.Functions.Toml.Settings;
+
+namespace Stint.Functions.Specification;
+
+/// <summary>Every key of <c>function.toml</c>, once: name, values, default, meaning. The reader, the writer, the suggestions and docs/function-toml.md come from here.</summary>
+internal static class FunctionTomlKeys
+{
+    private static readonly FunctionSpec Defaults = new();
+    private static readonly ProcessSpec ProcessDefaults = new() { Runtime = Runtime.Python3 };
+
+    /// <summary>30 days: a .NET timer holds at most 49 (2^32 ms), and who wants more wants -1.</summary>
+    private const double MaxKeepAlive = 30 * 24 * 3600;
+
+    /// <summary>Keys at the top of the file.</summary>
+    public static Section<FunctionSpec> Function { get; } = new("",
+    [
+        Key("concurrent-requests", new IntegerKind(1, 1000), s => s.ConcurrentRequests, (s, v) => s with { ConcurrentRequests = v },
+            "Requests that one instance serves at a time."),
+        Key("single-use", new BooleanKind(), s => s.SingleUse, (s, v) => s with { SingleUse = v },
+            "An instance serves exactly one request and goes."),
+        Key("keepalive", new SecondsKind(0, MaxKeepAlive, mayBeForEver: true), s => s.KeepAlive, (s, v) => s with { KeepAlive = v },
+            "How long an idle instance is kept after its last request completed; 0 = not at all."),
+        Key("min-instances", new IntegerKind(0, 1000), s => s.MinInstances, (s, v) => s with { MinInstances = v },
+            "Instances kept warm from deployment on."),
+        Key("max-instances", new IntegerKind(1, 1000), s => s.MaxInstances, (s, v) => s with { MaxInstances = v },
+            "Never more instances than so many at a time.", "twice the host's cores, at least 4, at least `min-instances`"),
+        Key("timeout", new SecondsKind(0.001, 86_400), s => s.Timeout, (s, v) => s with { Timeout = v },
+            "The longest a call may take once it runs."),
+        Key("boot-timeout", new SecondsKind(0.001, 3600), s => s.BootTimeout, (s, v) => s with { BootTimeout = v },
+            "The longest an instance may take to get ready."),
+        Key("max-queue", new IntegerKind(0, 1_000_000), s => s.MaxQueue, (s, v) => s with { MaxQueue = v },
+            "Calls that may wait for an instance; more are refused at once."),
+        Key("queue-timeout", new SecondsKind(0, 3600), s => s.QueueTimeout, (s, v) => s with { QueueTimeout = v },
+            "The longest a call waits for an instance."),
+        Key("ahead", new IntegerKind(0, 100), s => s.Ahead, (s, v) => s with { Ahead = v },
+            "Successors of a `single-use` instance that are started before they are needed."),
+        Key("env", new TextTableKind(TextNames.Variables), s => s.Env, (s, v) => s with { Env = v },
+            "Environment variables of the function, at most 60,000 bytes.", "empty"),
+        Key("labels", new TextTableKind(TextNames.Any), s => s.Labels, (s, v) => s with { Labels = v },
+            "Free words for other tools; Stint only shows them.", "empty"),
+    ]);
+
+    /// <summary>Keys of <c>[process]</c>.</summary>
+    public static Section<ProcessSpec> Process { get; } = new("process",
+    [
+        new Setting<ProcessSpec, Runtime>("runtime", new WordKind<Runtime>(("python3", Runtime.Python3), ("nodejs", Runtime.NodeJs), ("binary", Runtime.Binary)),
+            s => s.Runtime, (s, v) => s with { Runtime = v }, ProcessDefaults, "The language; `binary` runs `fn.sh` once per call.") { IsRequired = true },
+        ProcessKey("memory", new IntegerKind(16, 1_048_576, " (MiB)"), s => s.MemoryMiB, (s, v) => s with { MemoryMiB = v },
+            "Limit of one instance, everything in it and its `/tmp` included."),
+        ProcessKey("cpus", new NumberKind(0, 1024), s => s.Cpus, (s, v) => s with { Cpus = v },
+            "Cores that one instance may use on average; 0 = no limit."),
+        ProcessKey("pids", new IntegerKind(4, 32_768), s => s.Pids, (s, v) => s with { Pids = v },
+            "Processes and threads of one instance."),
+        ProcessKey("network", new WordKind<NetworkAccess>(("none", NetworkAccess.None), ("host", NetworkAccess.Host)), s => s.Network, (s, v) => s with { Network = v },
+            "`none`: no network at all, not even the host's loopback; `host`: the host's own."),
+        ProcessKey("tmp", new IntegerKind(1, 1_048_576, " (MiB)"), s => s.TmpMiB, (s, v) => s with { TmpMiB = v },
+            "Size of the instance's private `/tmp`."),
+        ProcessKey("scripts", new BooleanKind(), s => s.AllowInstallScripts, (s, v) => s with { AllowInstallScripts = v },
+            "Let `npm install` run the packages' own install scripts."),
+    ]);
+
+    private static Setting<FunctionSpec, T> Key<T>(
+        string name, ValueKind<T> kind, Func<FunctionSpec, T?> get, Func<FunctionSpec, T, FunctionSpec> set, string help, string? defaultText = null) =>
+        new(name, kind, get, set, Defaults, help, defaultText);
+
+    private static Setting<ProcessSpec, T> ProcessKey<T>(string name, ValueKind<T> kind, Func<ProcessSpec, T?> get, Func<ProcessSpec, T, ProcessSpec> set, string help) =>
+        new(name, kind, get, set, ProcessDefaults, help);
+}

@@ -1,0 +1,130 @@
+using System.Text;
+using Stint.Functions.Toml.Settings;
+
+namespace Stint.Functions.Specification;
+
+/// <summary>The page docs/function-toml.md: introduction, the keys out of their declarations, examples.</summary>
+internal static class FunctionTomlReference
+{
+    /// <summary>The page in Markdown.</summary>
+    public static string Render()
+    {
+        var page = new StringBuilder(Introduction);
+        page.Append("\n## Keys of the function\n\nThey stand at the top of the file, before the first `[table]`; `env` and `labels` are tables of their own.\n\n");
+        AppendTable(page, FunctionTomlKeys.Function);
+        page.Append("\n## `[process]`: in the process sandbox\n\nEach instance is a process tree of its own in a sandbox of the host's kernel.\n\n");
+        AppendTable(page, FunctionTomlKeys.Process);
+        page.Append("""
+
+            ## `[container]`, `[vm]`, `[wasm]`: not in this version
+
+            A file with one of them is checked, as far as its keys are known, and then refused with a message that says so; the daemon's other functions are not concerned.
+            The keys are those of UniFaaS.
+
+            ### `[container]`
+
+
+            """);
+        AppendTable(page, OtherBackends.Container);
+        page.Append("\n### `[vm]`\n\n");
+        AppendTable(page, OtherBackends.Vm);
+        return page.Append(Examples).ToString();
+    }
+
+    /// <summary>A Markdown table of a section's keys.</summary>
+    public static void AppendTable<TOwner>(StringBuilder page, Section<TOwner> section)
+    {
+        page.Append("| key | value | default | |\n|---|---|---|---|\n");
+        foreach (var setting in section.Settings)
+        {
+            var usual = setting.Default is "required" ? "**required**" : setting.Default.Contains(' ', StringComparison.Ordinal) || setting.Default is "none" or "empty" ? setting.Default : $"`{setting.Default}`";
+            page.Append($"| `{setting.Name}` | {setting.Kind} | {usual} | {setting.Help} |\n");
+        }
+    }
+
+    private const string Introduction = """
+        # function.toml
+
+        <!-- Generated from the keys' declarations in src/Stint/Functions/Specification. After a change run the tests once with BLESS=1. -->
+
+        A function is a folder with a `function.toml`, which says how it runs, and its code. The smallest file that works is
+
+        ```toml
+        [process]
+        runtime = "python3"
+        ```
+
+        The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but `runtime` has a default. Durations are in seconds, with or without a
+        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`.
+
+        A key that Stint does not know is an error, so that a typing error never passes for a default. All problems of a file are reported at once, each with its place:
+
+        ```text
+        function.toml:1:1: unknown key `time-out`; did you mean `timeout`?
+         1 | time-out = 10
+           | ^
+        function.toml:3:11: `runtime` must be "python3" or "nodejs" or "binary", not "python"; did you mean "python3"?
+         3 | runtime = "python"
+           |           ^
+        ```
+
+        A file with problems disables its own function only: the version that runs already goes on running, and `stint ls` shows the problems.
+
+        """;
+
+    private const string Examples = """
+
+        ## Examples
+
+        An API that must answer fast: two instances always ready, four requests at a time in each, a key for another service.
+
+        ```toml
+        concurrent-requests = 4
+        min-instances = 2
+        max-instances = 16
+        keepalive = 600
+        timeout = 5
+
+        [env]
+        LOG_LEVEL = "info"
+        API_KEY = "s3cret"
+
+        [labels]
+        team = "sensors"
+
+        [process]
+        runtime = "nodejs"
+        memory = 128
+        network = "host"
+        ```
+
+        A job that gets a clean instance for every call, one kept ready ahead of the next call, on half a core:
+
+        ```toml
+        single-use = true
+        ahead = 1
+        timeout = 600
+        max-queue = 20
+        queue-timeout = 60
+
+        [process]
+        runtime = "python3"
+        memory = 1024
+        cpus = 0.5
+        pids = 256
+        tmp = 512
+        ```
+
+        A shell script that stays once it has been called:
+
+        ```toml
+        keepalive = -1
+        boot-timeout = 2.5
+
+        [process]
+        runtime = "binary"
+        memory = 64
+        ```
+
+        """;
+}

@@ -1,0 +1,78 @@
+using Stint.Functions.Toml.Settings;
+
+namespace Stint.Hosting.Configuration;
+
+/// <summary>Every option of the daemon, once. The loader, <c>--help</c> and docs/configuration.md come from here.</summary>
+internal static class DaemonOptionTable
+{
+    /// <summary>Variables that begin with <c>STINT_</c> and are no options of the daemon: the configuration file's path.</summary>
+    public const string ConfigVariable = "STINT_CONFIG";
+
+    /// <summary>The flag that names the configuration file, without dashes.</summary>
+    public const string ConfigFlag = "config";
+
+    private static readonly DaemonOptions Defaults = new() { Registry = "", State = "", Run = "" };
+
+    /// <summary>All options, in the order of <c>--help</c> and of the page.</summary>
+    public static IReadOnlyList<DaemonOption> All { get; } =
+    [
+        Option("registry", new PathKind(), o => o.Registry, (o, v) => o with { Registry = v },
+            "Folder of the functions.", "/var/lib/stint/functions as root, else ~/.local/share/stint/functions"),
+        Option("state", new PathKind(), o => o.State, (o, v) => o with { State = v },
+            "Folder of what the daemon keeps: built bundles, build cache, logs, token.", "/var/lib/stint/state as root, else ~/.local/share/stint/state"),
+        Option("run", new PathKind(), o => o.Run, (o, v) => o with { Run = v },
+            "Folder of what lives only as long as the daemon: sockets.", "/run/stint as root, else $XDG_RUNTIME_DIR/stint, else the folder `run` of the state"),
+        Option("listen", new AddressListKind(), o => o.Listen, (o, v) => o with { Listen = v },
+            "Addresses of the invocation endpoints."),
+        Option("http-port", Port(-1), o => o.HttpPort, (o, v) => o with { HttpPort = v },
+            "TCP port of the HTTP endpoint.", null, "HTTP_PORT", "http_PORT"),
+        Option("coap-port", Port(-1), o => o.CoapPort, (o, v) => o with { CoapPort = v },
+            "UDP port of the CoAP endpoint.", null, "COAP_PORT", "coap_PORT"),
+        Option("grpc-port", Port(-1), o => o.GrpcPort, (o, v) => o with { GrpcPort = v },
+            "TCP port of the gRPC endpoint.", null, "GRPC_PORT", "grpc_PORT"),
+        Option("management-port", Port(0), o => o.ManagementPort, (o, v) => o with { ManagementPort = v },
+            "TCP port of the management endpoint.", null, "MGMT_PORT"),
+        Option("management-listen", new AddressListKind(), o => o.ManagementListen, (o, v) => o with { ManagementListen = v },
+            "Addresses of the management endpoint; beyond the loopback it wants the token."),
+        Option("token-file", new PathKind(), o => o.TokenFile, (o, v) => o with { TokenFile = v },
+            "Where the management token is kept; made at the first start.", "the file `token` of the state"),
+        Option("insecure", new BooleanKind(), o => o.Insecure, (o, v) => o with { Insecure = v },
+            "No token even though the management endpoint is open to others."),
+        Option("isolation", new WordKind<Isolation>(("sandbox", Isolation.Sandbox), ("none", Isolation.None)), o => o.Isolation, (o, v) => o with { Isolation = v },
+            "`sandbox`: every instance in its own, and without one the daemon runs nothing; `none`: plain processes, for trusted code only."),
+        Option("drain-seconds", new IntegerKind(0, 3600, " (seconds)"), o => o.DrainSeconds, (o, v) => o with { DrainSeconds = v },
+            "How long running calls may go on after SIGTERM."),
+        Option("max-body", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxBodyMiB, (o, v) => o with { MaxBodyMiB = v },
+            "The largest request body; more is answered 413."),
+        Option("max-upload", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxUploadMiB, (o, v) => o with { MaxUploadMiB = v },
+            "The largest function upload."),
+        Option("build-timeout", new IntegerKind(1, 86_400, " (seconds)"), o => o.BuildTimeoutSeconds, (o, v) => o with { BuildTimeoutSeconds = v },
+            "The longest a build step may take."),
+        Option("memory-budget", new IntegerKind(0, 67_108_864, " (MiB)"), o => o.MemoryBudgetMiB, (o, v) => o with { MemoryBudgetMiB = v },
+            "What all instances together may be promised; 0 = three quarters of the host's memory."),
+        Option("instance-budget", new IntegerKind(0, 100_000), o => o.InstanceBudget, (o, v) => o with { InstanceBudget = v },
+            "Instances of all functions together; 0 = 500."),
+        Option("log-level", new WordKind<LogLevel>(("error", LogLevel.Error), ("warn", LogLevel.Warning), ("info", LogLevel.Information), ("debug", LogLevel.Debug), ("trace", LogLevel.Trace)),
+            o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs."),
+        Option("log-format", new WordKind<LogFormat>(("text", LogFormat.Text), ("json", LogFormat.Json)), o => o.LogFormat, (o, v) => o with { LogFormat = v },
+            "One readable line or one JSON object an event."),
+        Option("function-log-size", new IntegerKind(1, 1024, " (MiB)"), o => o.FunctionLogMiB, (o, v) => o with { FunctionLogMiB = v },
+            "A function's log is rotated at this size; one old file is kept."),
+        Option("python3", new PathKind(), o => o.Python3, (o, v) => o with { Python3 = v },
+            "The interpreter of python3 and binary functions.", "/usr/bin/python3, then PATH"),
+        Option("nodejs", new PathKind(), o => o.NodeJs, (o, v) => o with { NodeJs = v },
+            "The interpreter of nodejs functions.", "/usr/bin/node, then PATH"),
+    ];
+
+    /// <summary>The option of that name.</summary>
+    public static DaemonOption? Find(string name) => All.FirstOrDefault(o => o.Name == name);
+
+    /// <summary>The options as the keys of <c>stint.toml</c>.</summary>
+    public static Section<DaemonOptions> File { get; } = new("", [.. All.Select(o => o.Setting)]);
+
+    private static IntegerKind Port(int least) => new(least, 65_535, least < 0 ? " (-1 = off, 0 = any free one)" : " (0 = any free one)");
+
+    private static DaemonOption Option<T>(
+        string name, ValueKind<T> kind, Func<DaemonOptions, T?> get, Func<DaemonOptions, T, DaemonOptions> set, string help, string? defaultText = null, params string[] variables) =>
+        new(new Setting<DaemonOptions, T>(name, kind, get, set, Defaults, help, defaultText), variables);
+}

@@ -1,0 +1,184 @@
+// A request's way (numbers as in the code):
+//
+//   1. the target names the function; headers become the function's, spelt canonically, without those of the connection
+//   2. the body: none; up to 64 KiB held as Kestrel received it; longer ones stay in the connection and are streamed
+//   3. X-tinyFaaS-Async: the call is taken over by Deliveries, 202
+//   4. the router runs it; the reply is written: small ones in one go, long ones piece by piece as the client takes them
+//   5. what is not an answer becomes an error in text or JSON (docs/errors.md)
+//
+// This is Kestrel without ASP.NET's pipeline: no HttpContext, no routing, no middleware is made for a call, which is worth a tenth of the throughput (bench/).
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+using Stint.Deliveries;
+using Stint.Invocations;
+
+namespace Stint.Ingress.Http;
+
+/// <summary>Turns HTTP requests into invocations and replies into HTTP responses.</summary>
+internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, AsyncCalls asyncCalls, long maxBody) : IHttpApplication<IFeatureCollection>
+{
+    private const string AsyncHeader = "X-tinyFaaS-Async";
+    private const string CallIdHeader = "X-Call-Id";
+
+    /// <inheritdoc/>
+    public IFeatureCollection CreateContext(IFeatureCollection contextFeatures) => contextFeatures;
+
+    /// <inheritdoc/>
+    public void DisposeContext(IFeatureCollection context, Exception? exception) { }
+
+    /// <inheritdoc/>
+    public async Task ProcessRequestAsync(IFeatureCollection context)
+    {
+        var request = context.GetRequiredFeature<IHttpRequestFeature>();
+        var response = context.GetRequiredFeature<IHttpResponseFeature>();
+        var output = context.GetRequiredFeature<IHttpResponseBodyFeature>();
+
+        // 1.
+        var target = RequestTarget.Parse(request.RawTarget, request.Path, request.QueryString);
+        if (!target.TryGetFunction(out var function))
+        {
+            await HttpError.WriteAsync(request, response, output, Reply.Failure(Outcome.NotFound, target.Name.Length == 0
+                ? "name a function in the path: /NAME. 'stint ls' lists what is deployed"
+                : $"'{HttpError.Printable(target.Name)}' is not a function's name: {FunctionName.Rule}"), null).ConfigureAwait(false);
+            return;
+        }
+        var headers = ReadHeaders(request.Headers);
+
+        // 2.
+        var body = await ReadBodyAsync(context, request.Headers.ContentLength).ConfigureAwait(false);
+        if (body.Failure is not null)
+        {
+            using var failure = body.Failure;
+            await HttpError.WriteAsync(request, response, output, failure, null).ConfigureAwait(false);
+            return;
+        }
+        var isAsync = request.Headers.ContainsKey(AsyncHeader);
+        var invocation = new Invocation
+        {
+            Function = function,
+            CallId = CallId.Accept(request.Headers[CallIdHeader]),
+            Method = request.Method,
+            Path = target.Path,
+            Query = target.Query,
+            Headers = headers,
+            Body = body.Whole,
+            BodyStream = body.Rest,
+            CallerGone = isAsync ? default : context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted,
+        };
+
+        // 3.
+        if (isAsync)
+        {
+            using var refusal = await asyncCalls.AcceptAsync(invocation).ConfigureAwait(false);
+            body.Release();
+            response.Headers[CallIdHeader] = invocation.CallId;
+            if (refusal is null)
+            {
+                response.StatusCode = StatusCodes.Status202Accepted;
+                response.Headers.ContentLength = 0;
+            }
+            else
+            {
+                await HttpError.WriteAsync(request, response, output, refusal, invocation.CallId).ConfigureAwait(false);
+            }
+            return;
+        }
+
+        // 4.
+        using var reply = await invoke(invocation).ConfigureAwait(false);
+        if (reply.Outcome == Outcome.Answered) await WriteAsync(context, response, output, reply).ConfigureAwait(false);
+        // 5.
+        else if (reply.Outcome != Outcome.Cancelled) await HttpError.WriteAsync(request, response, output, reply, invocation.CallId).ConfigureAwait(false);
+
+        // The instance may still be reading the request's body.
+        if (invocation.BodyStream is not null && reply.Completion is { } completion) await completion.ConfigureAwait(false);
+        body.Release();
+    }
+
+    private static HeaderList ReadHeaders(IHeaderDictionary source)
+    {
+        var headers = new HeaderList();
+        foreach (var (name, values) in source)
+        {
+            if (HeaderNames.IsHopByHop(name)) continue;
+            headers.Add(HeaderNames.Canonical(name), values.Count == 1 ? values[0] ?? "" : Join(name, values));
+        }
+        return headers;
+    }
+
+    // RFC 9110 section 5.3; cookies are the exception (RFC 6265 section 5.4).
+    private static string Join(string name, StringValues values) =>
+        string.Join(name.Equals("Cookie", StringComparison.OrdinalIgnoreCase) ? "; " : ", ", (IEnumerable<string?>)values);
+
+    private async ValueTask<RequestBody> ReadBodyAsync(IFeatureCollection context, long? length)
+    {
+        if (length > maxBody) return new() { Failure = Reply.Failure(Outcome.TooLarge, LimitedBodyReader.TooLarge(maxBody).Message) };
+        if (length == 0 || context.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false }) return default;
+        var reader = context.GetRequiredFeature<IRequestBodyPipeFeature>().Reader;
+        if (length > Invocation.MaxInlineBody) return new() { Rest = new LimitedBodyReader(reader, maxBody) };
+        try
+        {
+            while (true)
+            {
+                var read = await reader.ReadAsync().ConfigureAwait(false);
+                if (read.Buffer.Length > Invocation.MaxInlineBody)
+                {
+                    reader.AdvanceTo(read.Buffer.Start);
+                    return new() { Rest = new LimitedBodyReader(reader, maxBody) };
+                }
+                if (read.IsCompleted) return new() { Whole = read.Buffer, Reader = reader };
+                reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            }
+        }
+        catch (Exception failure) when (failure is IOException or BadHttpRequestException or OperationCanceledException)
+        {
+            return new() { Failure = Reply.Failure(Outcome.BadRequest, $"the request's body could not be read: {failure.Message}") };
+        }
+    }
+
+    private static async ValueTask WriteAsync(IFeatureCollection context, IHttpResponseFeature response, IHttpResponseBodyFeature output, Reply reply)
+    {
+        response.StatusCode = reply.Status;
+        foreach (var (name, value) in reply.Headers)
+        {
+            if (HeaderNames.IsHopByHop(name) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) continue;
+            response.Headers.Append(name, value);
+        }
+        // RFC 9110 sections 15.3.5 and 15.4.5: no content, and no length of one.
+        if (reply.Status is 204 or 304) return;
+        if (reply.Rest is null)
+        {
+            response.Headers.ContentLength = reply.Body.Length;
+            output.Writer.Write(reply.Body.Span);
+            return;
+        }
+        try
+        {
+            var aborted = context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
+            if (!reply.Body.IsEmpty) await output.Writer.WriteAsync(reply.Body, aborted).ConfigureAwait(false);
+            while (await reply.Rest.ReadAsync(aborted).ConfigureAwait(false) is { IsEmpty: false } piece) await output.Writer.WriteAsync(piece, aborted).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or OperationCanceledException)
+        {
+            // The head is out: all that is left to say "this is not the whole answer" is to break the connection off.
+            context.GetRequiredFeature<IHttpRequestLifetimeFeature>().Abort();
+        }
+    }
+
+    /// <summary>A request's body: held, to be streamed, or unusable.</summary>
+    private readonly record struct RequestBody
+    {
+        public ReadOnlySequence<byte> Whole { get; init; }
+
+        public PipeReader? Reader { get; init; }
+
+        public PipeReader? Rest { get; init; }
+
+        public Reply? Failure { get; init; }
+
+        public void Release() => Reader?.AdvanceTo(Whole.End);
+    }
+}

@@ -1,0 +1,283 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Stint.Functions;
+using Stint.Functions.Specification;
+using Stint.Functions.Toml;
+
+namespace Stint.Tests.Functions.Specification;
+
+public sealed class FunctionTomlTests
+{
+    private const string Smallest = "[process]\nruntime = \"python3\"\n";
+
+    [Fact]
+    public void The_smallest_file_gives_the_defaults()
+    {
+        var spec = FunctionToml.Read(Smallest).Spec!;
+        var usual = new FunctionSpec { Env = spec.Env, Labels = spec.Labels, Process = new ProcessSpec { Runtime = Runtime.Python3 } };
+        Assert.Equal(usual, spec);
+        Assert.Empty(spec.Env);
+    }
+
+    [Fact]
+    public void Every_key_arrives()
+    {
+        var spec = FunctionToml.Read("""
+            concurrent-requests = 4
+            single-use = true
+            keepalive = 1.5
+            min-instances = 1
+            max-instances = 3
+            timeout = 7
+            boot-timeout = 0.25
+            max-queue = 0
+            queue-timeout = 0
+            ahead = 2
+            env = { A = "1", _b2 = "x y" }
+            [labels]
+            "a label" = "ü"
+            [process]
+            runtime = "nodejs"
+            memory = 512
+            cpus = 1
+            pids = 100
+            network = "host"
+            tmp = 8
+            scripts = true
+            """).Spec!;
+        Assert.Equal(
+            new FunctionSpec
+            {
+                ConcurrentRequests = 4, SingleUse = true, KeepAlive = TimeSpan.FromMilliseconds(1500), MinInstances = 1, MaxInstances = 3, Timeout = TimeSpan.FromSeconds(7),
+                BootTimeout = TimeSpan.FromMilliseconds(250), MaxQueue = 0, QueueTimeout = TimeSpan.Zero, Ahead = 2, Env = spec.Env, Labels = spec.Labels,
+                Process = new ProcessSpec { Runtime = Runtime.NodeJs, MemoryMiB = 512, Cpus = 1, Pids = 100, Network = NetworkAccess.Host, TmpMiB = 8, AllowInstallScripts = true },
+            }, spec);
+        Assert.Equal(["A=1", "_b2=x y"], spec.Env.Select(p => $"{p.Key}={p.Value}"));
+        Assert.Equal("ü", spec.Labels["a label"]);
+    }
+
+    [Fact]
+    public void Minus_one_keeps_an_instance_for_ever() =>
+        Assert.Equal(Timeout.InfiniteTimeSpan, FunctionToml.Read("keepalive = -1\n" + Smallest).Spec!.KeepAlive);
+
+    [Fact]
+    public void All_problems_of_a_file_are_reported_at_once_with_place_and_cure()
+    {
+        var reading = FunctionToml.Read("""
+            timout = 3
+            keepalive = "long"
+            memory = 512
+            min-instances = 5
+            max-instances = 2
+            [env]
+            1A = "x"
+            B = 2
+            [process]
+            runtim = "python3"
+            pids = 1
+            timeout = 2
+            network = "hots"
+            """);
+        Assert.Null(reading.Spec);
+        Assert.Equal(
+            """
+            line 1, column 1: unknown key `timout`; did you mean `timeout`?
+            line 2, column 13: `keepalive` must be a number of seconds from 0 to 2,592,000, or -1 for ever, not "long"
+            line 3, column 1: unknown key `memory`; it belongs below [process]
+            line 5, column 17: `max-instances` (2) is less than `min-instances` (5); raise the one or lower the other
+            line 7, column 1: `env` has a name that no variable can have, `1A`: use A-Z a-z 0-9 _ and no digit first
+            line 8, column 5: `env` holds texts only; put the value of `B` in quotes
+            line 9, column 2: `runtime` is missing in [process]; it must be "python3" or "nodejs" or "binary"
+            line 10, column 1: unknown key `runtim` in [process]; did you mean `runtime`?
+            line 11, column 8: `pids` must be an integer from 4 to 32768, not 1
+            line 12, column 1: unknown key `timeout` in [process]; it belongs at the top of the file, before the first [table]
+            line 13, column 11: `network` must be "none" or "host", not "hots"; did you mean "host"?
+            """, string.Join('\n', reading.Problems));
+    }
+
+    [Fact]
+    public void A_broken_line_does_not_hide_the_other_problems()
+    {
+        var reading = FunctionToml.Read("timeout = \n[process]\nruntime = python3\nmemry = 1\n");
+        Assert.Equal([1, 3, 4], reading.Problems.Select(p => p.Position.Line));
+    }
+
+    [Theory]
+    [InlineData("concurrent-requests = 0")]
+    [InlineData("concurrent-requests = 1001")]
+    [InlineData("concurrent-requests = 1.0")]
+    [InlineData("concurrent-requests = 9223372036854775807")]
+    [InlineData("single-use = 1")]
+    [InlineData("keepalive = -2")]
+    [InlineData("keepalive = -0.5")]
+    [InlineData("keepalive = nan")]
+    [InlineData("keepalive = inf")]
+    [InlineData("timeout = 0")]
+    [InlineData("timeout = -1")]
+    [InlineData("max-instances = 0")]
+    [InlineData("queue-timeout = 1979-05-27")]
+    [InlineData("env = 1")]
+    [InlineData("env = { \"\" = \"x\" }")]
+    [InlineData("env = { \"A=B\" = \"x\" }")]
+    [InlineData("env = { A = \"\\u0000\" }")]
+    [InlineData("[[labels]]")]
+    public void A_value_out_of_its_range_is_one_problem(string line) => Assert.Single(FunctionToml.Read($"{line}\n{Smallest}").Problems);
+
+    [Theory]
+    [InlineData("memory = 15")]
+    [InlineData("cpus = -1")]
+    [InlineData("cpus = nan")]
+    [InlineData("tmp = 0")]
+    [InlineData("network = true")]
+    [InlineData("scripts = \"yes\"")]
+    public void A_value_of_process_out_of_its_range_is_one_problem(string line) => Assert.Single(FunctionToml.Read($"{Smallest}{line}\n").Problems);
+
+    [Fact]
+    public void Too_large_an_environment_is_a_problem() =>
+        Assert.Contains("at most 60,000", Assert.Single(FunctionToml.Read($"env = {{ A = \"{new string('x', 60_000)}\" }}\n{Smallest}").Problems).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("", "does not say how the function runs")]
+    [InlineData("process = 1", "must be a table")]
+    [InlineData("[[process]]\nruntime = \"python3\"", "write [process]")]
+    [InlineData("[process]\nruntime = \"binary\"\n[vm]\nkernel = \"k\"\nimage = \"i\"", "a function has one backend, and [process] is on line 1")]
+    [InlineData("[proces]\nruntime = \"python3\"", "did you mean `process`?")]
+    public void Exactly_one_backend_is_needed(string toml, string message) =>
+        Assert.Contains(FunctionToml.Read(toml).Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+
+    [Fact]
+    public void More_warm_instances_than_the_default_maximum_raise_it() =>
+        Assert.Equal(900, FunctionToml.Read($"min-instances = 900\n{Smallest}").Spec!.MaxInstances);
+
+    [Theory]
+    [InlineData("vm", "kernel = \"vmlinux\"\nimage = \"rootfs.ext4\"\nmemory = 512\ncpus = 1\ncmdline = \"ip=%ip\"\nhypervisor = { type = \"firecracker\", copy-rootfs = true }")]
+    [InlineData("vm", "kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", disk-type = \"9p\" }")]
+    [InlineData("vm", "kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"microvm\", disk-type = \"block\", pic = false, pit = false, rtc = false, acpi = false, auto-kernel-cmdline = true }")]
+    [InlineData("container", "image = \"name:tag\"\nmemory = 512\nruntime = \"runsc\"")]
+    [InlineData("wasm", "module = \"fn.wasm\"")]
+    public void A_file_of_another_backend_is_understood_and_refused(string backend, string keys)
+    {
+        var reading = FunctionToml.Read($"keepalive = 60\nconcurrent-requests = 4\nsingle-use = false\n\n[{backend}]\n{keys}\n");
+        Assert.Equal(backend, reading.MissingBackend);
+        var problem = Assert.Single(reading.Problems);
+        Assert.Equal($"this version of Stint does not run [{backend}] functions; use [process]", problem.Message);
+        Assert.Equal(5, problem.Position.Line);
+    }
+
+    [Theory]
+    [InlineData("[vm]\nkernel = \"k\"", "`image` is missing in [vm]")]
+    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nmemori = 5", "did you mean `memory`?")]
+    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"xen\" }", "`hypervisor` type must be \"firecracker\"")]
+    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", pic = true }", "unknown key `pic` in [hypervisor]")]
+    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = \"qemu\"", "`hypervisor` must be a table")]
+    [InlineData("[container]\nimage = 1", "`image` must be a text, not 1")]
+    public void Other_backends_are_checked_too(string toml, string message)
+    {
+        var reading = FunctionToml.Read(toml);
+        Assert.Null(reading.MissingBackend);
+        Assert.Contains(reading.Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_specification_is_written_and_read_again_equal()
+    {
+        var spec = new FunctionSpec
+        {
+            ConcurrentRequests = 7, SingleUse = true, KeepAlive = Timeout.InfiniteTimeSpan, MinInstances = 2, MaxInstances = 999, Timeout = TimeSpan.FromTicks(12_345_678),
+            BootTimeout = TimeSpan.FromMinutes(2), MaxQueue = 5, QueueTimeout = TimeSpan.FromMilliseconds(1), Ahead = 3,
+            Env = new Dictionary<string, string> { ["B"] = "quote \" backslash \\ line\nend 🦊\t\u0001", ["A"] = "" },
+            Labels = new Dictionary<string, string> { ["x.y z"] = "1" },
+            Process = new ProcessSpec { Runtime = Runtime.Binary, MemoryMiB = 99, Cpus = 0.25, Pids = 9, Network = NetworkAccess.Host, TmpMiB = 1, AllowInstallScripts = true },
+        };
+        var again = FunctionToml.Read(FunctionToml.Write(spec)).Spec!;
+        Assert.Equal(spec with { Env = again.Env, Labels = again.Labels }, again);
+        Assert.Equal(spec.Env.OrderBy(p => p.Key, StringComparer.Ordinal), again.Env);
+        Assert.Equal(spec.Labels, again.Labels);
+    }
+
+    [Fact]
+    public void Defaults_are_not_written() =>
+        Assert.Equal("[process]\nruntime = \"nodejs\"\n", FunctionToml.Write(new FunctionSpec { Process = new ProcessSpec { Runtime = Runtime.NodeJs } }));
+
+    [Fact]
+    public void A_file_that_is_not_there_is_a_problem() =>
+        Assert.Contains("cannot be read", Assert.Single(FunctionToml.ReadFile("/nowhere/function.toml").Problems).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_file_is_read_from_disk()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, Smallest);
+            Assert.NotNull(FunctionToml.ReadFile(file).Spec);
+            File.WriteAllBytes(file, new byte[TomlDocument.MaxBytes + 5]);
+            Assert.Contains("at most", Assert.Single(FunctionToml.ReadFile(file).Problems).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public void Any_valid_or_invalid_toml_is_read_without_raising()
+    {
+        foreach (var @case in Toml.TomlCases.Valid.Concat(Toml.TomlCases.Invalid)) Assert.NotEmpty(FunctionToml.Read(@case.Toml).Problems);
+    }
+
+    [Fact]
+    public void A_file_of_nothing_but_problems_ends_in_bounded_many()
+    {
+        var reading = FunctionToml.Read(string.Concat(Enumerable.Range(0, 50_000).Select(i => $"k{i} = 1\n")));
+        Assert.InRange(reading.Problems.Count, 1, 50);
+    }
+
+    [Fact]
+    public void Any_specification_within_the_ranges_is_written_and_read_again_equal() => Prop.ForAll<NonNull<string>, NonNull<string>, int>((value, label, seed) =>
+    {
+        var random = new Random(seed);
+        var min = random.Next(100);
+        var spec = new FunctionSpec
+        {
+            ConcurrentRequests = random.Next(1, 1001), SingleUse = random.Next(2) == 0, MinInstances = min, MaxInstances = random.Next(Math.Max(1, min), 1001),
+            KeepAlive = random.Next(4) == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromTicks(random.NextInt64(30 * TimeSpan.TicksPerDay)),
+            Timeout = TimeSpan.FromTicks(random.NextInt64(10_000, TimeSpan.TicksPerDay)), MaxQueue = random.Next(1_000_000),
+            Env = new Dictionary<string, string> { ["V"] = value.Get.Replace("\0", "", StringComparison.Ordinal) },
+            Labels = new Dictionary<string, string> { [label.Get.Replace("\0", "", StringComparison.Ordinal)] = "x" },
+            Process = new ProcessSpec { Runtime = (Runtime)random.Next(3), Cpus = random.Next(10) / 8.0, MemoryMiB = random.Next(16, 5000) },
+        };
+        var reading = FunctionToml.Read(FunctionToml.Write(spec));
+        Assert.Empty(reading.Problems);
+        Assert.Equal(spec with { Env = reading.Spec!.Env, Labels = reading.Spec.Labels }, reading.Spec);
+        // Half a surrogate pair cannot be written; U+FFFD stands for it.
+        Assert.Equal(WellFormed(spec.Env["V"]), reading.Spec.Env["V"]);
+        Assert.Equal(WellFormed(spec.Labels.Keys.Single()), reading.Spec.Labels.Keys.Single());
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+
+    [Fact]
+    public void A_mutated_file_is_read_without_raising_and_ends_in_a_specification_or_in_problems()
+    {
+        var random = new Random(20260822);
+        var good = FunctionToml.Write(new FunctionSpec
+        {
+            MinInstances = 1, MaxInstances = 2, Env = new Dictionary<string, string> { ["A"] = "b" }, Process = new ProcessSpec { Runtime = Runtime.NodeJs, MemoryMiB = 20, Cpus = 0.5 },
+        }) + "[vm]\nkernel = \"k\"\nhypervisor = { type = \"qemu\" }\n[container]\nimage = \"i\"\n";
+        for (var round = 0; round < 5_000; round++)
+        {
+            var text = good.ToList();
+            for (var change = random.Next(1, 12); change > 0; change--)
+            {
+                var at = random.Next(text.Count);
+                if (random.Next(3) == 0) text.RemoveRange(at, Math.Min(random.Next(1, 30), text.Count - at));
+                else text.Insert(at, good[random.Next(good.Length)]);
+                if (text.Count == 0) text.Add('#');
+            }
+            var reading = FunctionToml.Read(string.Concat(text));
+            Assert.Equal(reading.Spec is null, reading.Problems.Count > 0);
+            Assert.NotNull(reading.Render("f"));
+        }
+    }
+
+    private static string WellFormed(string text) => string.Concat(text.EnumerateRunes());
+}
