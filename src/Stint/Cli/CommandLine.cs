@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
+using Stint.Functions.Toml.Settings;
 using Stint.Management;
 
 namespace Stint.Cli;
@@ -41,7 +42,7 @@ internal static class CommandLine
         session.NoColor = globals.NoColor(parsed);
         if (parsed is { Action: ParseErrorAction, Errors: [_, ..] errors })
         {
-            if (parsed.CommandResult.Command is RootCommand root && parsed.UnmatchedTokens is [var unknown, ..]) session.Fail($"there is no command '{unknown}'.{Suggestion(root, unknown)}");
+            if (parsed.CommandResult.Command is RootCommand root && parsed.UnmatchedTokens is [var unknown, ..]) session.Fail($"there is no command '{unknown}'.{(Suggestion.For(unknown, root.Subcommands.Select(command => command.Name)) is { } near ? $" Did you mean '{near}'?" : "")}");
             else foreach (var error in errors) session.Fail(error.Message);
             session.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
             return ExitCode.Usage;
@@ -118,27 +119,6 @@ internal static class CommandLine
 
     // EPIPE, as .NET puts it into an IOException on Unix.
     private const int BrokenPipe = 32;
-
-    private static string Suggestion(RootCommand root, string unknown)
-    {
-        var nearest = root.Subcommands.Select(command => command.Name).MinBy(name => Distance(name, unknown))!;
-        // Two slips of the finger; more would be guessing.
-        return Distance(nearest, unknown) <= 2 ? $" Did you mean '{nearest}'?" : "";
-    }
-
-    /// <summary>Levenshtein's distance: letters to insert, delete or replace.</summary>
-    private static int Distance(string from, string to)
-    {
-        var row = Enumerable.Range(0, to.Length + 1).ToArray();
-        for (var i = 1; i <= from.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= to.Length; j++)
-                (diagonal, row[j]) = (row[j], Math.Min(diagonal + (from[i - 1] == to[j - 1] ? 0 : 1), 1 + Math.Min(row[j], row[j - 1])));
-        }
-        return row[^1];
-    }
 
     private static string Path(Command command) =>
         command is RootCommand ? "stint" : $"{Path(command.Parents.OfType<Command>().First())} {command.Name}";

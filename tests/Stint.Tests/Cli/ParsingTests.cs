@@ -35,6 +35,8 @@ public sealed class ParsingTests : IDisposable
     [InlineData("new", "python3")]
     [InlineData("completion", "tcsh")]
     [InlineData("up", "--http-port", "eighty")]
+    [InlineData("up", "--http-port", "70000")]
+    [InlineData("up", "--listen", "somewhere")]
     [InlineData("up", "--isolation", "some")]
     [InlineData("up", "--frob")]
     [InlineData("ls", "--management", "gopher://x")]
