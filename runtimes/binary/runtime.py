@@ -32,8 +32,9 @@ HINTS = {
     11: " (the function has as many processes as it may: raise pids in function.toml)",  # EAGAIN
     12: " (the function needs more memory: raise memory in function.toml)",  # ENOMEM
 }
-#: How often a call looks whether fn.sh has ended, in milliseconds, on kernels older than 5.3, which have no pidfd.
-LOOK = 20
+#: How often a call looks whether fn.sh has ended, in milliseconds, where there is no pidfd (kernels older than 5.3): first while it can still write,
+#: then when it has closed its standard output, which nearly always is its end.
+LOOK, LOOK_AT_END = 20, 1
 
 
 class ContractBroken(Exception):
@@ -178,6 +179,8 @@ class Call:
                 self.start(fields, body)
             except OSError as e:
                 problem = f"fn.sh cannot be started: {e.strerror}{HINTS.get(e.errno, '')}"
+            except ValueError as e:
+                problem = f"fn.sh cannot be started: {e}"  # A variable's name that the system does not allow.
             else:
                 while self.status is None or self.stdout >= 0:
                     self.step()
@@ -230,7 +233,10 @@ class Call:
         if len(self.output) > 0:
             events |= POLLOUT
         wanted.register(connection.socket.fileno(), events)
-        for descriptor, event in wanted.poll(LOOK if self.status is None and self.process < 0 else None):
+        timeout = None
+        if self.process < 0 and self.status is None:
+            timeout = LOOK if self.stdout >= 0 else LOOK_AT_END
+        for descriptor, event in wanted.poll(timeout):
             if descriptor == self.stdout:
                 self.read()
             elif descriptor == self.stdin:

@@ -221,6 +221,7 @@ lazy(Request.prototype, 'headers', (req) => {
   for (let i = 5; i < req.fields.length; i += 2) headers[lower(req.fields[i])] = req.fields[i + 1];
   return headers;
 });
+lazy(Request.prototype, 'params', () => ({}));
 lazy(Request.prototype, 'callId', (req) => req.fields[3]);
 lazy(Request.prototype, 'timeLeft', (req) => Number(req.fields[4]));
 

@@ -505,6 +505,8 @@ def main(path):
     sys.stdout, sys.stderr = open_log(1), open_log(2)
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
     first = Connection(path)
+    import os  # noqa: F401  load needs it; a spare has it before its LOAD comes, and HELLO need not wait for it
+
     kind, _, head, _ = first.frame()
     if kind != LOAD:
         raise ContractBroken(f"a frame of type {kind} instead of LOAD")

@@ -1,4 +1,6 @@
 using Stint.Cli;
+using Stint.Hosting;
 
-// The daemon is not part of this executable yet: whoever builds it replaces this delegate.
-return await CommandLine.RunAsync(args, (_, _, _) => throw new CliException("this build has no daemon."));
+// Completions of sockets run on the thread that waits for them: a call's way is short, and a hop to another thread costs more than it (bench/). Read once, before the first socket.
+Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+return await CommandLine.RunAsync(args, Daemon.RunAsync);

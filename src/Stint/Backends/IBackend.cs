@@ -37,4 +37,10 @@ internal interface IInstance : IAsyncDisposable
 internal readonly record struct InstanceUsage(long MemoryBytes, TimeSpan CpuTime);
 
 /// <summary>An instance that did not get ready. The message says what happened and what to do.</summary>
-internal sealed class InstanceStartException(string message, Exception? inner = null) : Exception(message, inner);
+/// <param name="message">For the caller and the log.</param>
+/// <param name="inner">What it came from.</param>
+internal sealed class InstanceStartException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>Whether the host lacks something (an interpreter, a sandbox) rather than the function.</summary>
+    public bool IsHostsFault { get; init; }
+}

@@ -1,16 +1,12 @@
 using System.CommandLine;
-using System.Reflection;
 using System.Runtime.InteropServices;
+using Stint.Hosting;
 
 namespace Stint.Cli;
 
 /// <summary><c>stint version</c>: of the program itself.</summary>
 internal static class VersionCommand
 {
-    /// <summary>The version, without the commit that the compiler appends.</summary>
-    public static string Current { get; } =
-        typeof(VersionCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
-
     /// <summary>Declares the command.</summary>
     public static Command Build(CliSession session)
     {
@@ -18,7 +14,7 @@ internal static class VersionCommand
         var json = JsonOption.AddTo(command);
         command.SetAction(parsed =>
         {
-            var view = new VersionView(Current, RuntimeInformation.FrameworkDescription, RuntimeInformation.RuntimeIdentifier);
+            var view = new VersionView(ProgramVersion.Text, RuntimeInformation.FrameworkDescription, RuntimeInformation.RuntimeIdentifier);
             if (parsed.GetValue(json)) CliJson.Write(session, view, CliJson.Default.VersionView);
             else session.Out.WriteLine($"stint {view.Version} ({view.Framework}, {view.Platform})");
             return ExitCode.Done;

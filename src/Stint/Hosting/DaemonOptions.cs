@@ -51,7 +51,10 @@ internal sealed record DaemonOptions
     public int MaxBodyMiB { get; init; } = 64;
 
     /// <summary><c>max-upload</c> (MiB): the largest function upload.</summary>
-    public int MaxUploadMiB { get; init; } = 256;
+    public int MaxUploadMiB { get; init; } = 64;
+
+    /// <summary><c>allow-local-urls</c>: let <c>/uploadURL</c> fetch from this host itself and from link-local addresses.</summary>
+    public bool AllowLocalUrls { get; init; }
 
     /// <summary><c>build-timeout</c> (seconds): the longest a build step may take.</summary>
     public int BuildTimeoutSeconds { get; init; } = 600;

@@ -68,6 +68,7 @@ internal sealed class FunctionPool : IAsyncDisposable
     public async ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
         if (invocation.CallerGone.IsCancellationRequested) return Counted(Refusals.CallerLeft(Name));
+        var arrived = _dispatcher.Now;
         if (Admit(invocation, out var lease) is not { } call) return Counted(lease.Refusal!);
         call.WatchCaller(invocation.CallerGone);
         if (lease.Instance is null)
@@ -97,6 +98,8 @@ internal sealed class FunctionPool : IAsyncDisposable
             reply = call.CallerLeft ? Refusals.CallerLeft(Name, reply.Completion) : Refusals.TimedOut(instance.Version, isCallers, reply.Completion);
         }
         Counters.Ended(reply.Outcome);
+        if (reply.Outcome == Outcome.Answered) Counters.Statuses.Add(reply.Status);
+        Counters.Durations.Record(_dispatcher.Now - arrived);
         if (reply.Completion is { } completion) _ = ReleaseLaterAsync(call, instance, completion, reply.Outcome);
         else Release(call, instance, reply.Outcome, true, reply.Error ?? "");
         return reply;

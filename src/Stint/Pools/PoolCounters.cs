@@ -14,6 +14,12 @@ internal sealed class PoolCounters
     /// <summary>From asking for an instance to its being ready, of starts that succeeded.</summary>
     public Histogram ColdStartDurations { get; } = new();
 
+    /// <summary>From a call's arrival to its reply.</summary>
+    public Histogram Durations { get; } = new();
+
+    /// <summary>Answers of the function by their status.</summary>
+    public StatusCounts Statuses { get; } = new();
+
     /// <summary>How long calls waited for an instance, of calls that had to wait and got one.</summary>
     public Histogram QueueWaits { get; } = new();
 

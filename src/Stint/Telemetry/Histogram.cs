@@ -40,4 +40,26 @@ internal sealed record HistogramReading(IReadOnlyList<long> Counts, TimeSpan Sum
 {
     /// <summary>Number of records.</summary>
     public long Count => Counts.Sum();
+
+    /// <summary>
+    /// The duration in seconds that the given share of records did not exceed, interpolated within its bucket as Prometheus' <c>histogram_quantile</c> does; null when there are none.
+    /// </summary>
+    /// <param name="share">0 to 1.</param>
+    public double? Quantile(double share)
+    {
+        var count = Count;
+        if (count == 0) return null;
+        var rank = share * count;
+        var below = 0L;
+        for (var bucket = 0; bucket < Histogram.Bounds.Length; bucket++)
+        {
+            if (below + Counts[bucket] >= rank && Counts[bucket] > 0)
+            {
+                var lower = bucket == 0 ? 0 : Histogram.Bounds[bucket - 1];
+                return lower + (Histogram.Bounds[bucket] - lower) * ((rank - below) / Counts[bucket]);
+            }
+            below += Counts[bucket];
+        }
+        return Histogram.Bounds[^1];
+    }
 }

@@ -25,7 +25,7 @@ internal sealed class Workbench : IAsyncDisposable
             OnBuildLine = (name, line) => BuildLines.Enqueue($"{name}: {line}"),
         };
         Registry = new FunctionRegistry(Root, options ?? new(), Bundles, ReadToml, observer, TimeProvider.System, NullLogger<FunctionRegistry>.Instance);
-        Deployer = new Deployer(Registry, Bundles, ReadToml, deployer ?? new(), NullLogger<Deployer>.Instance);
+        Deployer = new Deployer(Registry, Bundles, ReadToml, deployer ?? new(), TimeProvider.System, NullLogger<Deployer>.Instance);
     }
 
     public string Folder => _temp.Path;

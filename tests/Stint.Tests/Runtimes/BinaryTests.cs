@@ -68,6 +68,12 @@ public sealed class BinaryTests
         Assert.Equal("plain\nx", (await peer.CallAsync("x")).Text);
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(Path.Combine(peer.Code, "fn.sh"), UnixFileMode.UserRead);
         Assert.Equal("plain\ny", (await peer.CallAsync("y")).Text);
+
+        await using var later = await RuntimePeer.StartAsync(RuntimeLanguage.Binary);
+        later.Write(new() { ["fn.sh"] = source });
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(Path.Combine(later.Code, "fn.sh"), UnixFileMode.UserRead);
+        Assert.Equal(FrameType.Ready, (await later.LoadAsync(1, "A=B", "a name that no system allows")).Type);
+        Assert.Equal("fn.sh cannot be started: illegal environment variable name", (await later.CallAsync("z")).Failure);
     }
 
     [RuntimeFact]
@@ -124,6 +130,20 @@ public sealed class BinaryTests
     {
         await using var peer = await LoadAsync("#!/bin/sh\nexec sleep 1000\n");
         await peer.SendAsync([.. RuntimePeer.Request("x"u8.ToArray()).ToBytes(), .. new RuntimeFrame(FrameType.Cancel, false, 0, [], []).ToBytes()]);
+        Assert.Equal("cancelled", (await peer.AnswerAsync()).Failure);
+    }
+
+    [RuntimeFact]
+    public async Task A_kernel_without_pidfd_will_do()
+    {
+        var script = RuntimeLanguage.Binary.Arguments[^1];
+        var without = RuntimeLanguage.Binary with { Arguments = ["-I", "-S", "-E", "-c", $"import posix; del posix.pidfd_open; exec(compile(open('{script}').read(), '{script}', 'exec'))"] };
+        await using var peer = await RuntimePeer.LoadAsync(without, "#!/bin/sh\nsleep ${Http_Query:-0} &\ncat\n[ -n \"$Http_Query\" ] && { echo pid $! >&2; wait; }\nexit 0\n");
+        Assert.Equal("x", (await peer.CallAsync("x")).Text);
+        Assert.Equal(1 << 20, (await peer.CallAsync(new byte[1 << 20])).Body.Length);
+        await peer.SendAsync(RuntimePeer.Request("x"u8.ToArray(), query: "1000"));
+        await peer.LogContainsAsync("pid ");
+        await peer.SendAsync(new RuntimeFrame(FrameType.Cancel, false, 0, [], []));
         Assert.Equal("cancelled", (await peer.AnswerAsync()).Failure);
     }
 

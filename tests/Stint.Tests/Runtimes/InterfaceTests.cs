@@ -117,6 +117,55 @@ public sealed class InterfaceTests
         Assert.Equal("next", (await peer.CallAsync("next")).Text);
     }
 
+    public static TheoryData<string, int> Sessions
+    {
+        get
+        {
+            var data = new TheoryData<string, int>();
+            foreach (var language in (string[])["python3", "nodejs", "binary"])
+                for (var seed = 1; seed <= 4; seed++) data.Add(language, seed);
+            return data;
+        }
+    }
+
+    /// <summary>Calls of all sizes, cancelled or not, at any moment: every answer belongs to its request.</summary>
+    [RuntimeTheory, MemberData(nameof(Sessions))]
+    public async Task A_session_of_random_calls_and_cancels_stays_in_step(string language, int seed)
+    {
+        await using var peer = await RuntimePeer.LoadAsync(RuntimeLanguage.Of(language), Echo[language]);
+#pragma warning disable CA5394 // Repeatable, not secret.
+        var random = new Random(seed);
+        for (var i = 0; i < 60; i++)
+        {
+            var body = new byte[random.Next(4) switch { 0 => 0, 1 => random.Next(100), 2 => random.Next(2 * RuntimeFrame.Piece), _ => random.Next(600_000) }];
+            for (var at = 0; at < body.Length; at++) body[at] = (byte)('a' + (i + at) % 26);
+            var cancelAfter = random.Next(3) == 0 ? random.Next(body.Length / RuntimeFrame.Piece + 2) : int.MaxValue;
+            var piece = random.Next(1, RuntimeFrame.Piece + 1);
+            var sending = SendRequestAsync(body, piece, cancelAfter);
+            var answer = await peer.AnswerAsync();
+            await sending;
+            if (cancelAfter == int.MaxValue) Assert.Null(answer.Failure);
+            if (answer.Failure is null) Assert.True(body.AsSpan().SequenceEqual(answer.Body), $"call {i} of {body.Length} bytes got {answer.Body.Length}");
+            else Assert.Equal("cancelled", answer.Failure);
+        }
+#pragma warning restore CA5394
+
+        async Task SendRequestAsync(byte[] body, int piece, int cancelAfter)
+        {
+            await Task.Yield();
+            var frames = 0;
+            for (var at = 0; at == 0 || at < body.Length; at += piece)
+            {
+                if (frames > 0 && frames == cancelAfter) break;
+                var bytes = body.AsSpan(at, Math.Min(piece, body.Length - at)).ToArray();
+                var more = at + bytes.Length < body.Length;
+                await peer.SendAsync(at == 0 ? RuntimePeer.Request(bytes, more) : new RuntimeFrame(FrameType.Body, more, 0, [], bytes));
+                frames++;
+            }
+            if (cancelAfter <= frames) await peer.SendAsync(new RuntimeFrame(FrameType.Cancel, false, 0, [], []));
+        }
+    }
+
     [RuntimeTheory, MemberData(nameof(Languages))]
     public async Task A_function_for_several_requests_serves_them_at_once(string language)
     {

@@ -148,7 +148,7 @@ public sealed class Python3Tests
     }
 
     [RuntimeTheory]
-    [InlineData("x = (", "fn.py cannot be loaded: SyntaxError: '(' was never closed (fn.py, line 1)")]
+    [InlineData("return 1", "fn.py cannot be loaded: SyntaxError: 'return' outside function (fn.py, line 1)")]
     [InlineData("import nowhere", "fn.py cannot be loaded: ModuleNotFoundError: No module named 'nowhere'; add it to requirements.txt")]
     [InlineData("1 / 0", "fn.py cannot be loaded: ZeroDivisionError: division by zero")]
     [InlineData("import sys\nsys.exit(2)", "fn.py cannot be loaded: SystemExit: 2")]

@@ -34,7 +34,7 @@ internal sealed partial class ProcessBackend(
     /// <inheritdoc/>
     public async Task<IInstance> StartAsync(FunctionVersion version, CancellationToken cancellationToken)
     {
-        if (host.RefusesToRun) throw new InstanceStartException(host.SandboxProblem!);
+        if (host.RefusesToRun) throw new InstanceStartException(host.SandboxProblem!) { IsHostsFault = true };
         var spec = version.Spec.Process ?? throw new InstanceStartException($"{version.Name} is not a process function");
         var id = RandomNumberGenerator.GetHexString(10, lowercase: true);
         var output = new InstanceOutput(version.Name, id, logs, TailLines);
@@ -61,7 +61,7 @@ internal sealed partial class ProcessBackend(
             var outOfMemory = resources.Group?.RanOutOfMemory() == true;
             await ReleaseAsync(resources).ConfigureAwait(false);
             var text = outOfMemory ? $"the instance ran out of memory (limit {spec.MemoryMiB} MiB) while it started" : failure.Message;
-            throw new InstanceStartException(output.WithTail(text), failure);
+            throw new InstanceStartException(output.WithTail(text), failure) { IsHostsFault = failure is InstanceStartException { IsHostsFault: true } or Win32Exception };
         }
         catch (OperationCanceledException)
         {

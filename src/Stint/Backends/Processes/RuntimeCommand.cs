@@ -35,8 +35,8 @@ internal static class RuntimeCommand
     };
 
     private static string Python(ProcessBackendOptions options) =>
-        options.Python3 ?? throw new InstanceStartException("python3 is not installed on this host. Install it: apt-get install python3");
+        options.Python3 ?? throw new InstanceStartException("python3 is not installed on this host. Install it: apt-get install python3") { IsHostsFault = true };
 
     private static string Node(ProcessBackendOptions options) =>
-        options.NodeJs ?? throw new InstanceStartException("node is not installed on this host. Install it: apt-get install nodejs");
+        options.NodeJs ?? throw new InstanceStartException("node is not installed on this host. Install it: apt-get install nodejs") { IsHostsFault = true };
 }

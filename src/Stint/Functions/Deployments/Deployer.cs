@@ -9,7 +9,7 @@ namespace Stint.Functions.Deployments;
 /// registry takes it up at once. A failure or a crash at any point leaves the version before serving and no debris.
 /// One deployment at a time for each function, any number for different ones.
 /// </summary>
-internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bundles, FunctionTomlReader readToml, DeployerOptions options, ILogger<Deployer> logger)
+internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bundles, FunctionTomlReader readToml, DeployerOptions options, TimeProvider time, ILogger<Deployer> logger)
 {
     private readonly ILogger _logger = logger;
     private readonly KeyedGate<FunctionName> _gate = new();
@@ -21,7 +21,7 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
     /// <param name="progress">Gets a line for each step and each line of the build's output.</param>
     /// <param name="cancellationToken">Gives up, until the swap.</param>
     /// <exception cref="DeploymentException">Nothing was changed; the message says why.</exception>
-    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<string> progress, CancellationToken cancellationToken)
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
         using var turn = await _gate.EnterAsync(name, cancellationToken);
         try
@@ -34,21 +34,23 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         }
     }
 
-    private async Task<FunctionVersion> DeployInTurnAsync(FunctionName name, string functionToml, CodeSource code, Action<string> progress, CancellationToken cancellationToken)
+    private async Task<FunctionVersion> DeployInTurnAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
         var spec = Read(functionToml);
         RequirePlace(name);
         using var swap = new StagedSwap(registry.Layout, options.CanExchange);
         CodeTree.MakeFolder(swap.New);
         var codeFolder = Path.Combine(swap.New, RegistryLayout.CodeName);
-        progress("unpacking the code");
+        progress(new(ProgressKind.Step, "unpacking the code"));
         await code.PlaceAsync(codeFolder, swap.Scratch, options.Archive, cancellationToken);
         await File.WriteAllTextAsync(Path.Combine(swap.New, RegistryLayout.TomlName), functionToml, cancellationToken);
         options.Reached(DeploymentStep.Staged);
 
-        progress("building");
-        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, progress, cancellationToken);
+        progress(new(ProgressKind.Step, "building"));
+        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, line => progress(new(ProgressKind.Output, line)), cancellationToken);
         options.Reached(DeploymentStep.Built);
+        progress(new(ProgressKind.Step, "trying it out"));
+        await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = lease.Hash, Folder = lease.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);
         await Task.Run(() => DurableTree.Flush(swap.New), cancellationToken);
         options.Reached(DeploymentStep.Flushed);
 
@@ -63,7 +65,7 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         options.Reached(DeploymentStep.Serving);
         if (registered is not { State: RegistrationState.Ready, Serving: { } version })
             throw new DeploymentException(DeploymentFault.Conflict, $"{name} was changed in the registry while it was deployed: {string.Join("; ", registered?.Problems ?? ["it is gone"])}");
-        progress($"{name} is serving");
+        progress(new(ProgressKind.Step, $"{name} is serving"));
         return version;
     }
 

@@ -13,6 +13,11 @@ internal sealed record DeployerOptions
 
     /// <summary>Called as each step has been done. Tests look at the disk then, as it would be after a crash.</summary>
     public Action<DeploymentStep> Reached { get; init; } = _ => { };
+
+    /// <summary>
+    /// Tries a built version before anything is changed, by starting an instance of it: code that cannot be loaded is refused while its caller is still there. Throws <see cref="DeploymentException"/>.
+    /// </summary>
+    public Func<FunctionVersion, CancellationToken, Task> TryOut { get; init; } = (_, _) => Task.CompletedTask;
 }
 
 /// <summary>The steps of a deployment, in order.</summary>

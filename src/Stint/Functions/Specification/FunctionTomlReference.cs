@@ -68,7 +68,7 @@ internal static class FunctionTomlReference
            |           ^
         ```
 
-        A file with problems disables its own function only: the version that runs already goes on running, and `stint ls` shows the problems.
+        A file with problems concerns its own function only; `stint ls`, the log and the management API show them.
 
         """;
 

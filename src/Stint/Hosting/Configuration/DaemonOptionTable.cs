@@ -46,6 +46,8 @@ internal static class DaemonOptionTable
             "The largest request body; more is answered 413."),
         Option("max-upload", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxUploadMiB, (o, v) => o with { MaxUploadMiB = v },
             "The largest function upload."),
+        Option("allow-local-urls", new BooleanKind(), o => o.AllowLocalUrls, (o, v) => o with { AllowLocalUrls = v },
+            "Let tinyFaaS's /uploadURL fetch from this host itself and from link-local addresses."),
         Option("build-timeout", new IntegerKind(1, 86_400, " (seconds)"), o => o.BuildTimeoutSeconds, (o, v) => o with { BuildTimeoutSeconds = v },
             "The longest a build step may take."),
         Option("memory-budget", new IntegerKind(0, 67_108_864, " (MiB)"), o => o.MemoryBudgetMiB, (o, v) => o with { MemoryBudgetMiB = v },
@@ -58,9 +60,9 @@ internal static class DaemonOptionTable
             "One readable line or one JSON object an event."),
         Option("function-log-size", new IntegerKind(1, 1024, " (MiB)"), o => o.FunctionLogMiB, (o, v) => o with { FunctionLogMiB = v },
             "A function's log is rotated at this size; one old file is kept."),
-        Option("python3", new PathKind(), o => o.Python3, (o, v) => o with { Python3 = v },
+        Option("python3", new PathKind(PathTarget.Program), o => o.Python3, (o, v) => o with { Python3 = v },
             "The interpreter of python3 and binary functions.", "/usr/bin/python3, then PATH"),
-        Option("nodejs", new PathKind(), o => o.NodeJs, (o, v) => o with { NodeJs = v },
+        Option("nodejs", new PathKind(PathTarget.Program), o => o.NodeJs, (o, v) => o with { NodeJs = v },
             "The interpreter of nodejs functions.", "/usr/bin/node, then PATH"),
     ];
 

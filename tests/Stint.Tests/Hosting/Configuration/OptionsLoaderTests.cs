@@ -75,6 +75,7 @@ public sealed class OptionsLoaderTests
     [InlineData("STINT_INSECURE", "perhaps", "STINT_INSECURE: `insecure` must be true or false, not \"perhaps\"")]
     [InlineData("STINT_ISOLATION", "non", "STINT_ISOLATION: `isolation` must be \"sandbox\" or \"none\", not \"non\"; did you mean \"none\"?")]
     [InlineData("STINT_STATE", "~/x", "STINT_STATE: `state` cannot begin with ~, which only a shell understands; write the whole path")]
+    [InlineData("STINT_PYTHON3", "python3.12", "STINT_PYTHON3: `python3` must be a path with at least one `/`, not \"python3.12\"")]
     [InlineData("TF_BACKEND", "docker", "TF_BACKEND: the backend `docker` is not in this version; unset the variable, functions run in the process sandbox")]
     public void A_variable_that_makes_no_sense_is_named(string variable, string value, string problem)
     {

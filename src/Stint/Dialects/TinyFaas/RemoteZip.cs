@@ -1,0 +1,105 @@
+using System.Net;
+using System.Net.Sockets;
+using Stint.Functions.Deployments;
+
+namespace Stint.Dialects.TinyFaas;
+
+/// <summary>
+/// Fetches a zip for <c>/uploadURL</c>. It is a request that a stranger makes this host send, so it goes only where the stranger could go as well: not to this host itself, not to link-local
+/// addresses such as a cloud's metadata service. Every address that a name resolves to is checked at the moment of connecting, also after a redirect.
+/// </summary>
+internal sealed class RemoteZip : IDisposable
+{
+    private const int MaxRedirects = 5;
+    private static readonly TimeSpan TimeLimit = TimeSpan.FromMinutes(2);
+
+    private readonly HttpClient _http;
+    private readonly long _maxBytes;
+
+    /// <summary>Prepares it.</summary>
+    /// <param name="maxBytes">The largest zip.</param>
+    /// <param name="allowLocal">Whether loopback and link-local targets are allowed.</param>
+    public RemoteZip(long maxBytes, bool allowLocal)
+    {
+        _maxBytes = maxBytes;
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            MaxAutomaticRedirections = MaxRedirects,
+            UseCookies = false,
+            ConnectTimeout = TimeSpan.FromSeconds(10),
+            // A proxy that the operator configured decides by itself what may be reached; the check below then sees the proxy's address.
+            ConnectCallback = allowLocal ? null : ConnectAsync,
+        })
+        {
+            Timeout = TimeLimit,
+        };
+        _http.DefaultRequestHeaders.UserAgent.ParseAdd("stint");
+    }
+
+    /// <summary>Fetches into a stream.</summary>
+    /// <exception cref="DeploymentException">It cannot be fetched, is too large, or lies where it must not.</exception>
+    public async Task FetchAsync(string? url, Stream destination, CancellationToken cancellationToken)
+    {
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")) throw TinyFaasFunction.Bad("'url' must be an http or https URL");
+        try
+        {
+            using var response = await _http.GetAsync(uri, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            if (!response.IsSuccessStatusCode) throw TinyFaasFunction.Bad($"{uri.Host} answered {(int)response.StatusCode} for the url");
+            if (response.Content.Headers.ContentLength > _maxBytes) throw TooLarge();
+            await using var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            var buffer = new byte[64 * 1024];
+            var total = 0L;
+            while (await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var count)
+            {
+                if ((total += count) > _maxBytes) throw TooLarge();
+                await destination.WriteAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (HttpRequestException failure)
+        {
+            throw TinyFaasFunction.Bad($"the url cannot be fetched: {failure.InnerException?.Message ?? failure.Message}");
+        }
+        catch (IOException failure) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw TinyFaasFunction.Bad($"the url cannot be fetched: {failure.Message}");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw TinyFaasFunction.Bad($"the url could not be fetched within {TimeLimit.TotalSeconds:0} s");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>Whether an address is this host's own or only on its link.</summary>
+    internal static bool IsForbidden(IPAddress address)
+    {
+        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
+        if (IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6Multicast || address.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Any)) return true;
+        var bytes = address.GetAddressBytes();
+        // 0.0.0.0/8 is this host, 169.254.0.0/16 link-local (RFC 3927), 224.0.0.0/4 multicast and above.
+        return bytes.Length == 4 && (bytes[0] is 0 or 127 or >= 224 || (bytes[0] == 169 && bytes[1] == 254));
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellationToken).ConfigureAwait(false);
+        var allowed = Array.FindAll(addresses, static address => !IsForbidden(address));
+        if (allowed.Length == 0)
+            throw new IOException($"{context.DnsEndPoint.Host} is this host itself or link-local; uploads from there need --allow-local-urls");
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(allowed, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private DeploymentException TooLarge() => TinyFaasFunction.Bad($"the zip is larger than {_maxBytes / (1024 * 1024)} MiB (--max-upload)");
+}

@@ -1,0 +1,108 @@
+// The management endpoint: an ordinary ASP.NET application, because it is not on any call's way. Before a request reaches a route:
+//
+//   1. the connection: a function's user (only possible with network = "host") is refused, so functions can never manage the platform that runs them
+//   2. the Host header: only names of this endpoint, and no foreign Origin, so that a web page in a browser on this host cannot either
+//   3. the token, when the endpoint is open to others
+using System.Net;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Stint.Backends.Processes.Sandboxing;
+using Stint.Dialects.TinyFaas;
+using Stint.Management;
+using Stint.Security;
+
+namespace Stint.Hosting;
+
+/// <summary>The listening side of management.</summary>
+internal sealed partial class ManagementEndpoint : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly ManagementToken? _token;
+    private readonly bool _loopbackOnly;
+    private volatile bool _ready;
+
+    /// <summary>Prepares it; nothing listens yet.</summary>
+    /// <exception cref="IOException">The token file cannot be used.</exception>
+    public ManagementEndpoint(WebApplicationBuilder builder, Platform platform, Func<IReadOnlyList<EndpointView>> endpoints)
+    {
+        var options = platform.Options;
+        _loopbackOnly = options.ManagementListen.All(IPAddress.IsLoopback);
+        var tokenFile = options.TokenFile ?? Path.Combine(options.State, "token");
+        if (!_loopbackOnly && !options.Insecure) _token = ManagementToken.LoadOrCreate(tokenFile);
+
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // Base64 in JSON, the widest form of an upload, is a third larger than the zip.
+            kestrel.Limits.MaxRequestBodySize = options.MaxUploadMiB * 1024L * 1024L * 4 / 3 + 64 * 1024;
+            foreach (var address in options.ManagementListen)
+                kestrel.Listen(new IPEndPoint(address, options.ManagementPort), listen => listen.Use(static next => connection => RefuseFunctions(next, connection)));
+        });
+        _app = builder.Build();
+        _app.Use(GuardAsync);
+        _app.MapGet("/healthz", static context => context.Response.WriteAsync("ok\n"));
+        _app.MapGet("/readyz", context =>
+        {
+            context.Response.StatusCode = _ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+            return context.Response.WriteAsync(_ready ? "ready\n" : "starting or stopping\n");
+        });
+        _app.MapGet("/metrics", context =>
+        {
+            context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+            return context.Response.WriteAsync(PlatformMetrics.Render(platform));
+        });
+        new ManagementRoutes(platform, endpoints).Map(_app);
+        new TinyFaasRoutes(platform, endpoints).Map(_app);
+    }
+
+    /// <summary>Services for other endpoints of the same process.</summary>
+    public IServiceProvider Services => _app.Services;
+
+    /// <summary>Where it listens, once started.</summary>
+    public IReadOnlyList<string> Urls => [.. _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? []];
+
+    /// <summary>What <c>/readyz</c> says.</summary>
+    public bool IsReady { set => _ready = value; }
+
+    /// <summary>Begins to listen.</summary>
+    /// <exception cref="IOException">An address cannot be bound.</exception>
+    public Task StartAsync(CancellationToken cancellationToken) => _app.StartAsync(cancellationToken);
+
+    /// <summary>Stops accepting and waits for running requests until the token fires.</summary>
+    public Task StopAsync(CancellationToken cancellationToken) => _app.StopAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static Task RefuseFunctions(Microsoft.AspNetCore.Connections.ConnectionDelegate next, Microsoft.AspNetCore.Connections.ConnectionContext connection)
+    {
+        if (connection is { RemoteEndPoint: IPEndPoint remote, LocalEndPoint: IPEndPoint local }
+            && LocalPeer.UserOf(remote, local) is >= SandboxUsers.First and < SandboxUsers.First + SandboxUsers.Count)
+        {
+            connection.Abort(new Microsoft.AspNetCore.Connections.ConnectionAbortedException("a function tried to reach the management endpoint"));
+            return Task.CompletedTask;
+        }
+        return next(connection);
+    }
+
+    private Task GuardAsync(HttpContext context, RequestDelegate next)
+    {
+        if (_loopbackOnly && !IsOurName(context.Request.Host.Host))
+            return ManagementError.WriteAsync(context, StatusCodes.Status403Forbidden, "forbidden", $"'{context.Request.Host.Host}' is not a name of this endpoint; use localhost, 127.0.0.1 or [::1]");
+        if (context.Request.Headers.Origin is [{ } origin, ..] && !IsSameOrigin(origin, context.Request.Host))
+            return ManagementError.WriteAsync(context, StatusCodes.Status403Forbidden, "forbidden", "web pages may not call the management endpoint");
+        if (_token is not null && context.Request.Path.Value is not ("/healthz" or "/readyz") && !_token.Accepts(context.Request.Headers.Authorization))
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+            return ManagementError.WriteAsync(context, StatusCodes.Status401Unauthorized, "unauthorized", "this endpoint wants the token from the daemon's token file: Authorization: Bearer TOKEN (stint --token-file, STINT_TOKEN)");
+        }
+        return next(context);
+    }
+
+    // DNS rebinding: a page's own name resolved to 127.0.0.1 arrives here with that name.
+    private static bool IsOurName(string host) =>
+        host.Length == 0 || host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
+
+    private static bool IsSameOrigin(string origin, HostString host) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(host.Value, StringComparison.OrdinalIgnoreCase);
+}

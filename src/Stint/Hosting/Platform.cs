@@ -1,0 +1,219 @@
+// The parts of a daemon and how they know each other:
+//
+//   Ingress ─▶ Router ─▶ Pools ─▶ ProcessBackend ─▶ ProcessHost (sandbox, control groups, spawner)
+//                ▲                      ▲ bundles
+//   FunctionRegistry ───────────▶ BundleStore ─▶ SandboxedBuild
+//                ▲
+//   Deployer ────┘      (management and dialects deploy through it; the folder may also be changed by hand)
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using Stint.Backends;
+using Stint.Backends.Processes;
+using Stint.Backends.Processes.Sandboxing;
+using Stint.Deliveries;
+using Stint.Functions;
+using Stint.Functions.Archives;
+using Stint.Functions.Builds;
+using Stint.Functions.Bundles;
+using Stint.Functions.Deployments;
+using Stint.Functions.Registry;
+using Stint.Functions.Specification;
+using Stint.Invocations;
+using Stint.Pools;
+using Stint.Routing;
+using Stint.Telemetry.Logs;
+
+namespace Stint.Hosting;
+
+/// <summary>Everything of a daemon but its endpoints.</summary>
+internal sealed partial class Platform : IAsyncDisposable
+{
+    private readonly DaemonFolders _folders;
+    private readonly ConcurrentDictionary<FunctionName, Task<string?>> _rollouts = new();
+    private readonly TimeProvider _time;
+    private readonly ILogger<Platform> _logger;
+    private readonly HostBudget _budget;
+
+    /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
+    /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
+    public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        Options = options;
+        (_time, _logger) = (time, loggers.CreateLogger<Platform>());
+        var isRoot = Environment.IsPrivilegedProcess;
+        _folders = DaemonFolders.Open(options, isRoot);
+        try
+        {
+            var processes = new ProcessBackendOptions
+            {
+                RunFolder = options.Run,
+                StateFolder = Path.Combine(options.State, "sandbox"),
+                Runtimes = RuntimeFiles.Unpack(options.State),
+                Python3 = options.Python3 ?? HostPrograms.Find("python3"),
+                NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
+                // One daemon for each state folder: the next one with the same finds what this one leaves if it is killed.
+                GroupName = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(options.State)))[..12],
+                Isolation = options.Isolation,
+            };
+            Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
+            Host = new ProcessHost(processes, time, loggers.CreateLogger<ProcessHost>());
+            Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
+            Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
+                new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
+            Backend = new ProcessBackend(Host, processes, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            _budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
+            Router = new Router(_ => Backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
+                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
+            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
+            AsyncCalls = new AsyncCalls(Router.InvokeAsync, name => Router.Find(name) is not null, Logs, time, loggers.CreateLogger<AsyncCalls>());
+        }
+        catch
+        {
+            Host?.Dispose();
+            _folders.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The settings.</summary>
+    public DaemonOptions Options { get; }
+
+    /// <summary>When it was put together.</summary>
+    public DateTimeOffset StartedAt { get; } = TimeProvider.System.GetUtcNow();
+
+    /// <summary>The functions' logs.</summary>
+    public FunctionLogs Logs { get; }
+
+    /// <summary>The host's sandbox and limits.</summary>
+    public ProcessHost Host { get; }
+
+    /// <summary>Builds, with their durations.</summary>
+    public MeasuredBuild Builds { get; }
+
+    /// <summary>Built code.</summary>
+    public BundleStore Bundles { get; }
+
+    /// <summary>The process sandbox.</summary>
+    public IBackend Backend { get; }
+
+    /// <summary>Functions' pools by name.</summary>
+    public Router Router { get; }
+
+    /// <summary>What is deployed.</summary>
+    public FunctionRegistry Registry { get; }
+
+    /// <summary>Deploys and removes.</summary>
+    public Deployer Deployer { get; }
+
+    /// <summary>Asynchronous calls.</summary>
+    public AsyncCalls AsyncCalls { get; }
+
+    /// <summary>What an operator should know about this host, one sentence each.</summary>
+    public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
+
+    /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
+    /// <exception cref="DeploymentException">The registry cannot be used.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await Host.ProbeAsync(cancellationToken).ConfigureAwait(false);
+        if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
+        Registry.Start();
+    }
+
+    /// <summary>Deploys a function and returns when calls go to the new version.</summary>
+    /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    {
+        // What the build says belongs to the function's log as well, also when the function never comes to be.
+        var version = await Deployer.DeployAsync(name, functionToml, code, line =>
+        {
+            Logs.Append(name, "", line.Kind == ProgressKind.Step ? "system" : "build", line.Text);
+            progress(line);
+        }, cancellationToken).ConfigureAwait(false);
+        if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
+            throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
+        return version;
+    }
+
+    /// <summary>No new calls; running ones, and asynchronous ones that were accepted, have until the limit; then nothing of any function runs any more.</summary>
+    public async Task DrainAsync(TimeSpan limit)
+    {
+        using var deadline = new CancellationTokenSource(limit, _time);
+        await AsyncCalls.DrainAsync(deadline.Token).ConfigureAwait(false);
+        await Router.DrainAsync(limit).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await AsyncCalls.DisposeAsync().ConfigureAwait(false);
+        await Registry.DisposeAsync().ConfigureAwait(false);
+        await Router.DisposeAsync().ConfigureAwait(false);
+        await Bundles.DisposeAsync().ConfigureAwait(false);
+        Host.Dispose();
+        await Logs.DisposeAsync().ConfigureAwait(false);
+        _budget.Dispose();
+        _folders.Dispose();
+    }
+
+    private static int MemoryBudget(DaemonOptions options) =>
+        options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
+
+    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems) ReadToml(string text, string path)
+    {
+        var reading = FunctionToml.Read(text);
+        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))]);
+    }
+
+    private async Task TryOutAsync(FunctionVersion version, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var instance = await Backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
+        }
+        catch (InstanceStartException failure)
+        {
+            throw new DeploymentException(failure.IsHostsFault ? DeploymentFault.HostLacks : DeploymentFault.BadRequest, failure.Message, failure);
+        }
+    }
+
+    private void Serve(FunctionVersion version)
+    {
+        var rollout = Router.OnServing(version);
+        _rollouts[version.Name] = rollout;
+        _ = ReportAsync(version, rollout); // never faults
+    }
+
+    private async Task ReportAsync(FunctionVersion version, Task<string?> rollout)
+    {
+        if (await rollout.ConfigureAwait(false) is { } problem) RolloutFailed(_logger, version.Name, problem);
+        else Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
+    }
+
+    private void Remove(FunctionName name)
+    {
+        _rollouts.TryRemove(name, out _);
+        _ = ForgetAsync(name);
+    }
+
+    private async Task ForgetAsync(FunctionName name)
+    {
+        await Router.OnRemoved(name).ConfigureAwait(false);
+        if (Router.Find(name) is null) Logs.Remove(name);
+        Removed(_logger, name);
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "{Function} serves version {Version}")]
+    private static partial void Deployed(ILogger logger, FunctionName function, string version);
+
+    [LoggerMessage(2, LogLevel.Error, "{Function} does not serve its new version: {Problem}")]
+    private static partial void RolloutFailed(ILogger logger, FunctionName function, string problem);
+
+    [LoggerMessage(3, LogLevel.Information, "{Function} was removed")]
+    private static partial void Removed(ILogger logger, FunctionName function);
+
+    [LoggerMessage(4, LogLevel.Warning, "functions are not isolated: {Problem}")]
+    private static partial void NotIsolated(ILogger logger, string problem);
+}

@@ -1,0 +1,84 @@
+using Stint.Functions.Registry;
+using Stint.Hosting;
+using Stint.Invocations;
+using Stint.Pools;
+
+namespace Stint.Management;
+
+/// <summary>Makes the API's views out of the registry's and the pools' state.</summary>
+internal static class FunctionViews
+{
+    /// <summary>The short form of a version's id.</summary>
+    public static string Short(string version) => version[..Math.Min(12, version.Length)];
+
+    /// <summary>One function in a list.</summary>
+    public static FunctionView Summary(Platform platform, RegisteredFunction function) => Fill(platform, function, new FunctionDetailView { Name = function.Name.Name }, platform.Router.Find(function.Name)?.Describe());
+
+    /// <summary>Everything about one function.</summary>
+    public static FunctionDetailView Detail(Platform platform, RegisteredFunction function)
+    {
+        var pool = platform.Router.Find(function.Name)?.Describe();
+        var spec = function.Serving?.Spec ?? function.Spec;
+        return Fill(platform, function, new FunctionDetailView
+        {
+            Name = function.Name.Name,
+            Folder = function.Folder,
+            KeepaliveSeconds = spec is null ? 0 : spec.KeepAlive == Timeout.InfiniteTimeSpan ? -1 : spec.KeepAlive.TotalSeconds,
+            TimeoutSeconds = spec?.Timeout.TotalSeconds ?? 0,
+            MemoryMiB = spec?.Process?.MemoryMiB ?? 0,
+            Cpus = spec?.Process?.Cpus ?? 0,
+            Pids = spec?.Process?.Pids ?? 0,
+            Network = spec?.Process?.Network.ToString().ToLowerInvariant() ?? "",
+            Env = [.. (spec?.Env.Keys ?? []).Order(StringComparer.Ordinal)],
+            Labels = spec?.Labels ?? new Dictionary<string, string>(),
+            InstanceList = [.. (pool?.Instances ?? []).Select(static instance => new InstanceView
+            {
+                Id = instance.Id ?? "",
+                State = instance.State.ToString().ToLowerInvariant(),
+                InFlight = instance.InFlight,
+                StartedAt = instance.StartedAt,
+                LastUsedAt = instance.LastUsed,
+                Version = Short(instance.VersionId),
+                MemoryBytes = instance.Usage.MemoryBytes,
+            })],
+            Why = Why(function, pool),
+        }, pool);
+    }
+
+    private static FunctionDetailView Fill(Platform platform, RegisteredFunction function, FunctionDetailView view, PoolView? pool)
+    {
+        var counters = platform.Router.Find(function.Name)?.Counters;
+        var spec = function.Serving?.Spec ?? function.Spec;
+        var durations = counters?.Durations.Read();
+        return view with
+        {
+            Module = function.Name.Module,
+            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? "",
+            State = function.State.ToString().ToLowerInvariant(),
+            Problems = function.Problems,
+            Version = function.Serving is { } version ? Short(version.Id) : "",
+            DeployedAt = function.Serving?.DeployedAt,
+            Instances = new InstanceCountsView(Count(pool, InstanceState.Starting), Count(pool, InstanceState.Idle), Count(pool, InstanceState.Busy), Count(pool, InstanceState.Draining)),
+            Queue = pool?.QueueLength ?? 0,
+            Requests = counters is null ? 0 : Enum.GetValues<Outcome>().Sum(counters.Requests),
+            Errors = counters is null ? 0 : Enum.GetValues<Outcome>().Where(static outcome => outcome is not (Outcome.Answered or Outcome.Cancelled)).Sum(counters.Requests),
+            ColdStarts = counters?.ColdStarts ?? 0,
+            P50Seconds = durations?.Quantile(0.5),
+            P99Seconds = durations?.Quantile(0.99),
+            MemoryBytes = pool?.Instances.Sum(static instance => instance.Usage.MemoryBytes) ?? 0,
+            ConcurrentRequests = spec?.ConcurrentRequests ?? 0,
+            MinInstances = spec?.MinInstances ?? 0,
+            MaxInstances = spec?.MaxInstances ?? 0,
+        };
+    }
+
+    private static int Count(PoolView? pool, InstanceState state) => pool?.Instances.Count(instance => instance.State == state) ?? 0;
+
+    private static string? Why(RegisteredFunction function, PoolView? pool) => function.State switch
+    {
+        RegistrationState.Broken when function.Serving is null => string.Join('\n', function.Problems),
+        RegistrationState.Broken => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
+        RegistrationState.Building when function.Serving is null => "its dependencies are being installed",
+        _ => pool?.Problem,
+    };
+}
