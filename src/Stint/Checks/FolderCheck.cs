@@ -19,7 +19,7 @@ internal sealed class FolderCheck(string name, Func<CheckScope, string> choose) 
         var sudo = Environment.IsPrivilegedProcess ? "" : "sudo ";
         if (!isThere && File.Exists(folder)) return Result(CheckStatus.Missing, $"{folder} is a file.", "Remove it, or name another folder.");
         if (!Access.CanWrite(existing.FullName))
-            return Result(CheckStatus.Missing, $"{existing.FullName} cannot be written by {Environment.UserName}.", $"{sudo}install -d -o {Environment.UserName} {folder}");
+            return Result(CheckStatus.Missing, $"{existing.FullName} cannot be written by this user.", $"{sudo}install -d -o $(id -u) {folder}");
         if (othersMustEnter)
         {
             for (var way = existing; way is not null; way = way.Parent)

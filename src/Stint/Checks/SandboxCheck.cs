@@ -1,3 +1,6 @@
+using System.Globalization;
+using Stint.Backends.Processes.Sandboxing;
+
 namespace Stint.Checks;
 
 /// <summary>
@@ -6,8 +9,8 @@ namespace Stint.Checks;
 /// </summary>
 internal sealed class SandboxCheck : ICheck
 {
-    /// <summary>A user id that nobody has: the first of those that the daemon gives to instances.</summary>
-    private const string SandboxUser = "2000000001";
+    /// <summary>One of the users that the daemon gives to instances.</summary>
+    private static readonly string SandboxUser = (SandboxUsers.First + 1).ToString(CultureInfo.InvariantCulture);
 
     private static readonly string[] Arguments =
     [

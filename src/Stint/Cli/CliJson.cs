@@ -29,9 +29,11 @@ internal sealed record VersionView(string Version, string Framework, string Plat
 
 /// <summary><c>stint doctor --json</c>.</summary>
 /// <param name="CanRunFunctions">The verdict; decides the exit code.</param>
+/// <param name="Checks">Each finding.</param>
 internal sealed record DoctorView(bool CanRunFunctions, IReadOnlyList<DoctorCheckView> Checks);
 
 /// <summary>One finding of <c>stint doctor</c>.</summary>
+/// <param name="Name">What was looked at.</param>
 /// <param name="Status"><c>fine</c>, <c>degraded</c> or <c>missing</c>.</param>
 /// <param name="Found">What is there.</param>
 /// <param name="Cure">The command or step that would help; null when fine.</param>

@@ -29,6 +29,9 @@ internal sealed class CliSession
     /// <summary>A person reads <see cref="Error"/>.</summary>
     public bool ErrorIsTerminal { get; init; }
 
+    /// <summary>Characters in a line of the terminal; null = ask it.</summary>
+    public int? Width { get; init; }
+
     /// <summary>An environment variable; null when it is unset or empty.</summary>
     public required Func<string, string?> Variable { get; init; }
 
@@ -70,11 +73,16 @@ internal sealed class CliSession
     /// <summary>The path as an absolute one.</summary>
     public string FullPath(string path) => Path.GetFullPath(path, Folder);
 
-    private IAnsiConsole OpenConsole(TextWriter writer, bool terminal) => AnsiConsole.Create(new AnsiConsoleSettings
+    private IAnsiConsole OpenConsole(TextWriter writer, bool terminal)
     {
-        Ansi = terminal && MayColor ? AnsiSupport.Yes : AnsiSupport.No,
-        ColorSystem = terminal && MayColor ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
-        Interactive = terminal && MayColor ? InteractionSupport.Yes : InteractionSupport.No,
-        Out = new AnsiConsoleOutput(writer),
-    });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = terminal && MayColor ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = terminal && MayColor ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Interactive = terminal && MayColor ? InteractionSupport.Yes : InteractionSupport.No,
+            Out = new AnsiConsoleOutput(writer),
+        });
+        if (Width is { } width) console.Profile.Width = width;
+        return console;
+    }
 }

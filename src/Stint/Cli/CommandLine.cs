@@ -1,7 +1,8 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
-using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using Stint.Functions.Toml.Settings;
 using Stint.Management;
 
 namespace Stint.Cli;
@@ -33,12 +34,16 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args, UpAction up, CliSession session, CancellationToken cancellationToken)
     {
         var globals = new GlobalOptions();
-        var parsed = Build(up, session, globals).Parse(args is [] ? ["--help"] : args);
+        var parsed = Build(up, session, globals).Parse(args is [] ? ["--help"] : args, new ParserConfiguration
+        {
+            // '@file' is the data of an invocation here, not a file with more arguments.
+            ResponseFileTokenReplacer = null,
+        });
         session.NoColor = globals.NoColor(parsed);
         if (parsed is { Action: ParseErrorAction, Errors: [_, ..] errors })
         {
-            // A word that is no command also is a command that is missing; the first says it better.
-            foreach (var error in errors.Where(error => error.SymbolResult is not CommandResult || errors.Count == 1)) session.Fail(error.Message);
+            if (parsed.CommandResult.Command is RootCommand root && parsed.UnmatchedTokens is [var unknown, ..]) session.Fail($"there is no command '{unknown}'.{(Suggestion.For(unknown, root.Subcommands.Select(command => command.Name)) is { } near ? $" Did you mean '{near}'?" : "")}");
+            else foreach (var error in errors) session.Fail(error.Message);
             session.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
             return ExitCode.Usage;
         }
@@ -81,6 +86,9 @@ internal static class CommandLine
     public static RootCommand Build(UpAction up, CliSession session, GlobalOptions globals)
     {
         var root = new RootCommand("Functions as a service on your own machine: 'stint up' starts the platform, the other commands speak to it.");
+        // Without the aliases of another system's command lines.
+        root.Options.Remove(root.Options.OfType<HelpOption>().Single());
+        root.Options.Add(new HelpOption("--help", "-h"));
         globals.AddTo(root);
         root.Subcommands.Add(UpCommand.Build(up, globals));
         root.Subcommands.Add(DeployCommand.Build(session, globals));

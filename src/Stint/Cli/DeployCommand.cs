@@ -22,7 +22,7 @@ internal static class DeployCommand
         var folder = new Argument<string>("dir") { Description = "The function's folder." };
         var name = Named(new Option<string>("--name") { Description = "Name of the function. Default: that of the folder.", HelpName = "name" });
         var module = Named(new Option<string>("--module") { Description = "Its module. Default: _.", HelpName = "name" });
-        var runtime = new Option<string>("--runtime") { Description = "The language." };
+        var runtime = new Option<string>("--runtime") { Description = "The language: python3, nodejs or binary.", HelpName = "name" };
         runtime.AcceptOnlyFromAmong("python3", "nodejs", "binary");
         var env = KeyValueOption.Create("--env", "K=V", "An environment variable; may be repeated.");
         var label = KeyValueOption.Create("--label", "K=V", "A label; may be repeated.");
@@ -137,7 +137,7 @@ internal static class DeployCommand
     private static string? Value(ParseResult parsed, Option option) => option switch
     {
         Option<int?> whole => parsed.GetValue(whole)?.ToString(CultureInfo.InvariantCulture),
-        Option<double?> real => parsed.GetValue(real)?.ToString("0.###", CultureInfo.InvariantCulture),
+        Option<double?> real => parsed.GetValue(real)?.ToString("0.##########", CultureInfo.InvariantCulture),
         _ => null,
     };
 

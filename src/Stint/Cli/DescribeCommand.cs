@@ -32,8 +32,8 @@ internal static class DescribeCommand
         Line("state", function.State);
         if (function.Why is { } why) Line("why", why);
         foreach (var problem in function.Problems) Line("problem", problem);
-        Line("version", $"{function.Version}, deployed {Figures.Moment(function.DeployedAt)}");
-        Line("folder", function.Folder);
+        Line("version", function.Version.Length == 0 ? "none serves" : $"{function.Version}, deployed {Figures.Moment(function.DeployedAt)}");
+        if (function.Folder.Length > 0) Line("folder", function.Folder);
         Line("limits", string.Create(CultureInfo.InvariantCulture,
             $"{function.MemoryMiB} MiB memory, {(function.Cpus > 0 ? Figures.Number(function.Cpus) : "any")} cpus, {function.Pids} processes, network {function.Network}, {Figures.Number(function.TimeoutSeconds)} s per call"));
         Line("instances", string.Create(CultureInfo.InvariantCulture,

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Stint.Checks;
+using Stint.Hosting.Configuration;
 using Stint.Management;
 
 namespace Stint.Cli;
@@ -15,19 +16,28 @@ internal static class DoctorCommand
     public static Command Build(CliSession session, GlobalOptions globals)
     {
         var command = new Command("doctor", "Check what this host can run, and say what would add the rest. Exits with 0 when functions can run, else with 1.");
-        var registry = new Option<string>("--registry") { Description = "Folder of the functions, as for 'up'.", HelpName = "text" };
-        var state = new Option<string>("--state") { Description = "Folder of what the daemon keeps, as for 'up'.", HelpName = "text" };
-        command.Options.Add(registry);
-        command.Options.Add(state);
+        // Those that a check looks at; stint.toml and the environment count as well, as for 'up'.
+        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
         var json = JsonOption.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
+            var flags = read(parsed);
+            foreach (var path in (string[])["registry", "state", "python3", "nodejs"])
+                if (flags.TryGetValue(path, out var given)) flags[path] = session.FullPath(given);
+            var reading = OptionsLoader.Load(flags);
+            if (reading.Options is not { } options) throw new CliException(string.Join("\n", reading.Problems), ExitCode.BadConfiguration);
             var daemon = await FindDaemonAsync(parsed, session, globals, cancellationToken);
             var results = await Checkup.RunAsync(new CheckScope
             {
-                Registry = parsed.GetValue(registry) is { } functions ? session.FullPath(functions) : daemon?.Registry ?? DaemonFlags.DefaultFolder("functions"),
-                State = parsed.GetValue(state) is { } kept ? session.FullPath(kept) : daemon?.State ?? DaemonFlags.DefaultFolder("state"),
-                Ports = [new("http-port", 8000, Transport.Tcp), new("coap-port", 5683, Transport.Udp), new("grpc-port", 9000, Transport.Tcp), new("management-port", 8080, Transport.Tcp)],
+                Registry = options.Registry,
+                State = options.State,
+                Python3 = options.Python3,
+                NodeJs = options.NodeJs,
+                Ports =
+                [
+                    new("http-port", options.HttpPort, Transport.Tcp), new("coap-port", options.CoapPort, Transport.Udp), new("grpc-port", options.GrpcPort, Transport.Tcp),
+                    new("management-port", options.ManagementPort, Transport.Tcp),
+                ],
                 DaemonPid = daemon?.Pid,
                 Time = session.Time,
             }, cancellationToken);
@@ -45,9 +55,11 @@ internal static class DoctorCommand
         var listing = new Listing("CHECK", "STATUS", "FOUND");
         foreach (var result in results) listing.Add(result.Name, Status(result.Status), result.Found);
         listing.Write(session);
+        var cures = results.Where(result => result.Cure is not null).ToList();
+        if (cures.Count > 0) session.Out.WriteLine("\nWhat helps:");
         // Below the table, whole and on lines of their own, so that they can be copied.
-        foreach (var result in results)
-            if (result.Cure is { } cure) session.Out.WriteLine($"{PrintableText.Line(result.Name)}: {PrintableText.Line(cure)}");
+        foreach (var result in cures) session.Out.WriteLine($"  {PrintableText.Line(result.Name)}: {PrintableText.Line(result.Cure)}");
+        if (cures.Count > 0) session.Out.WriteLine();
         var degraded = results.Count(result => result.Status is CheckStatus.Degraded);
         var missing = results.Count(result => result.Status is CheckStatus.Missing);
         session.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -9,6 +9,9 @@ internal sealed class GlobalOptions
     /// <summary>Where a daemon manages itself by default.</summary>
     public const string DefaultManagement = "http://localhost:8080";
 
+    /// <summary>The flag that is the client's and, with <c>up</c>, the daemon's.</summary>
+    public const string TokenFileFlag = "--token-file";
+
     private readonly Option<string> _management = new("--management")
     {
         Description = $"Management endpoint of the daemon. Default $STINT_MANAGEMENT, then {DefaultManagement}.", HelpName = "url", Recursive = true,
@@ -19,9 +22,9 @@ internal sealed class GlobalOptions
         Description = "Token of the daemon. Default $STINT_TOKEN, then the token file.", HelpName = "token", Recursive = true,
     };
 
-    private readonly Option<string> _tokenFile = new("--token-file")
+    private readonly Option<string> _tokenFile = new(TokenFileFlag)
     {
-        Description = "File that holds the token; 'up' makes it. Default STATE/token, when it can be read.", HelpName = "file", Recursive = true,
+        Description = "File that holds the token; 'up' makes it. Default STATE/token of this user's own daemon, for one on this machine.", HelpName = "file", Recursive = true,
     };
 
     private readonly Option<bool> _noColor = new("--no-color") { Description = "No colours and no drawing; NO_COLOR in the environment does the same.", Recursive = true };
@@ -53,14 +56,16 @@ internal sealed class GlobalOptions
         var text = parsed.GetValue(_management) ?? session.Variable("STINT_MANAGEMENT") ?? DefaultManagement;
         if (!ManagementClient.TryParseAddress(text, out var address))
             throw new CliException($"STINT_MANAGEMENT is '{text}', which is no address. Write it like {DefaultManagement}.", ExitCode.BadConfiguration);
-        return new ManagementClient(address, ReadToken(parsed, session), session.Time);
+        return new ManagementClient(address, ReadToken(parsed, session, address), session.Time);
     }
 
-    /// <summary>The token that applies when no option says anything: of the environment, else of the default file; null when there is none.</summary>
-    public static string? AmbientToken(CliSession session)
+    /// <summary>The token that applies when no option says anything: of the environment, else, for a daemon on this machine, of the file where this user's daemon keeps it; null when there is none.</summary>
+    public static string? AmbientToken(CliSession session, Uri address)
     {
         if (session.Variable("STINT_TOKEN") is { } token) return Checked(token.Trim(), "STINT_TOKEN");
-        var path = Path.Combine(DaemonFlags.DefaultFolder("state"), "token");
+        // The file is the secret of this machine's daemon: another machine does not get to see it by being named in --management.
+        if (!address.IsLoopback) return null;
+        if (DaemonFlags.Load(new Dictionary<string, string>())?.TokenFile is not { } path) return null;
         try
         {
             return Checked(File.ReadAllText(path).Trim(), path);
@@ -72,10 +77,10 @@ internal sealed class GlobalOptions
         }
     }
 
-    private string? ReadToken(ParseResult parsed, CliSession session)
+    private string? ReadToken(ParseResult parsed, CliSession session, Uri address)
     {
         if (parsed.GetValue(_token) is { } token) return Checked(token.Trim(), "--token");
-        if (parsed.GetValue(_tokenFile) is not { } named) return AmbientToken(session);
+        if (parsed.GetValue(_tokenFile) is not { } named) return AmbientToken(session, address);
         var path = session.FullPath(named);
         try
         {

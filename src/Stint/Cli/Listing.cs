@@ -5,7 +5,7 @@ using Spectre.Console.Rendering;
 namespace Stint.Cli;
 
 /// <summary>
-/// Rows under headings: a drawn table on a terminal; elsewhere columns of plain text, one row a line and never cut, for grep and awk.
+/// Rows under headings: a drawn table on a terminal that is wide enough; else columns of plain text, one row a line and never cut, for grep and awk.
 /// All cells are cleaned here, so no command can forget it.
 /// </summary>
 internal sealed class Listing(params string[] headings)
@@ -18,8 +18,18 @@ internal sealed class Listing(params string[] headings)
     /// <summary>Writes all to the session's output.</summary>
     public void Write(CliSession session)
     {
-        if (session.OutputIsTerminal && session.MayColor) WriteTable(session.OutConsole());
+        var console = session.OutConsole();
+        if (console.Profile.Capabilities.Ansi && LeastWidth() <= console.Profile.Width) WriteTable(console);
         else WriteColumns(session.Out);
+    }
+
+    /// <summary>What a table needs to be readable: every cell in one line, but for the last column, which may hold sentences and wraps.</summary>
+    private int LeastWidth()
+    {
+        const int border = 3;
+        const int sentence = 30;
+        var widths = headings.Select((heading, column) => _rows.Select(row => row[column].Text.Length).Append(heading.Length).Max()).ToArray();
+        return widths[..^1].Sum() + Math.Min(widths[^1], sentence) + widths.Length * border + 1;
     }
 
     private void WriteTable(IAnsiConsole console)

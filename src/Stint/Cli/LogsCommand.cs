@@ -18,7 +18,7 @@ internal static class LogsCommand
         var tail = new Option<int?>("--tail") { Description = "Begin with the last N lines.", HelpName = "n" };
         tail.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int?>() is < 0) result.AddError("--tail wants a number of lines, 0 or more.");
+            if (result.Tokens is [var token] && (!int.TryParse(token.Value, CultureInfo.InvariantCulture, out var lines) || lines < 0)) result.AddError("--tail wants a number of lines, 0 or more.");
         });
         command.Arguments.Add(name);
         command.Options.Add(follow);

@@ -13,7 +13,7 @@ internal static class UpCommand
         var config = new Option<string>("--config") { Description = "The configuration file.", HelpName = "path" };
         command.Options.Add(examples);
         command.Options.Add(config);
-        var read = DaemonFlags.AddTo(command);
+        var read = DaemonFlags.AddTo(command, _ => true);
         command.SetAction((parsed, cancellationToken) =>
         {
             var flags = read(parsed);

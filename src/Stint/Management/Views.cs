@@ -3,7 +3,8 @@ using System.Text.Json.Serialization;
 namespace Stint.Management;
 
 // The JSON of the management API under /stint/v1: what the daemon sends and the command line reads. Names on the wire are camelCase. Fields are only ever
-// added: a client ignores what it does not know, and what an older daemon leaves out has its default.
+// added: a client ignores what it does not know, and what an older daemon leaves out has its default. The defaults stand twice because generated readers set every
+// init-only property, those that were left out to null.
 
 /// <summary><c>GET /stint/v1/info</c>: the daemon itself.</summary>
 internal sealed record DaemonView
@@ -18,22 +19,22 @@ internal sealed record DaemonView
     public DateTimeOffset StartedAt { get; init; }
 
     /// <summary><c>sandbox</c> or <c>none</c>.</summary>
-    public string Isolation { get; init; } = "";
+    public string Isolation { get; init => field = value ?? ""; } = "";
 
     /// <summary>Every endpoint that is on.</summary>
-    public IReadOnlyList<EndpointView> Endpoints { get; init; } = [];
+    public IReadOnlyList<EndpointView> Endpoints { get; init => field = value ?? []; } = [];
 
     /// <summary>Folder of the functions.</summary>
-    public string Registry { get; init; } = "";
+    public string Registry { get; init => field = value ?? ""; } = "";
 
     /// <summary>Folder of what the daemon keeps.</summary>
-    public string State { get; init; } = "";
+    public string State { get; init => field = value ?? ""; } = "";
 
     /// <summary>The machine.</summary>
     public HostView? Host { get; init; }
 
     /// <summary>What an operator should know, one sentence each; empty when all is well.</summary>
-    public IReadOnlyList<string> Warnings { get; init; } = [];
+    public IReadOnlyList<string> Warnings { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>Where the daemon listens.</summary>
@@ -57,25 +58,25 @@ internal record FunctionView
     public required string Name { get; init; }
 
     /// <summary>The module; <c>_</c> is the default one.</summary>
-    public string Module { get; init; } = "_";
+    public string Module { get; init => field = value ?? "_"; } = "_";
 
     /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>; empty when its configuration cannot be read.</summary>
-    public string Runtime { get; init; } = "";
+    public string Runtime { get; init => field = value ?? ""; } = "";
 
     /// <summary><c>ready</c>, <c>building</c> or <c>broken</c>.</summary>
-    public string State { get; init; } = "";
+    public string State { get; init => field = value ?? ""; } = "";
 
     /// <summary>Why it is broken, one sentence each, with the line of <c>function.toml</c> where there is one.</summary>
-    public IReadOnlyList<string> Problems { get; init; } = [];
+    public IReadOnlyList<string> Problems { get; init => field = value ?? []; } = [];
 
     /// <summary>The short id of the version that serves; empty when none does.</summary>
-    public string Version { get; init; } = "";
+    public string Version { get; init => field = value ?? ""; } = "";
 
     /// <summary>When that version was taken into service.</summary>
     public DateTimeOffset? DeployedAt { get; init; }
 
     /// <summary>Instances by state.</summary>
-    public InstanceCountsView Instances { get; init; } = new(0, 0, 0, 0);
+    public InstanceCountsView Instances { get; init => field = value ?? new(0, 0, 0, 0); } = new(0, 0, 0, 0);
 
     /// <summary>Calls that wait for an instance.</summary>
     public int Queue { get; init; }
@@ -113,6 +114,10 @@ internal record FunctionView
 }
 
 /// <summary>Instances of a function by state.</summary>
+/// <param name="Starting">Not ready yet.</param>
+/// <param name="Idle">Ready, without a call.</param>
+/// <param name="Busy">With a call at least.</param>
+/// <param name="Draining">Of an old version, finishing its calls.</param>
 internal sealed record InstanceCountsView(int Starting, int Idle, int Busy, int Draining)
 {
     /// <summary>All of them.</summary>
@@ -124,7 +129,7 @@ internal sealed record InstanceCountsView(int Starting, int Idle, int Busy, int 
 internal sealed record FunctionDetailView : FunctionView
 {
     /// <summary>Its folder in the registry, on the daemon's machine.</summary>
-    public string Folder { get; init; } = "";
+    public string Folder { get; init => field = value ?? ""; } = "";
 
     /// <summary><c>keepalive</c> in seconds; −1 = for ever.</summary>
     public double KeepaliveSeconds { get; init; }
@@ -142,16 +147,16 @@ internal sealed record FunctionDetailView : FunctionView
     public int Pids { get; init; }
 
     /// <summary><c>none</c> or <c>host</c>.</summary>
-    public string Network { get; init; } = "";
+    public string Network { get; init => field = value ?? ""; } = "";
 
     /// <summary>Names of the environment variables; their values are not shown.</summary>
-    public IReadOnlyList<string> Env { get; init; } = [];
+    public IReadOnlyList<string> Env { get; init => field = value ?? []; } = [];
 
     /// <summary><c>[labels]</c>.</summary>
-    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? new Dictionary<string, string>(); } = new Dictionary<string, string>();
 
     /// <summary>Each instance.</summary>
-    public IReadOnlyList<InstanceView> InstanceList { get; init; } = [];
+    public IReadOnlyList<InstanceView> InstanceList { get; init => field = value ?? []; } = [];
 
     /// <summary>Why it does not run, in a sentence; null when it does.</summary>
     public string? Why { get; init; }
@@ -164,7 +169,7 @@ internal sealed record InstanceView
     public required string Id { get; init; }
 
     /// <summary><c>starting</c>, <c>idle</c>, <c>busy</c> or <c>draining</c>.</summary>
-    public string State { get; init; } = "";
+    public string State { get; init => field = value ?? ""; } = "";
 
     /// <summary>Calls that it is serving.</summary>
     public int InFlight { get; init; }
@@ -176,7 +181,7 @@ internal sealed record InstanceView
     public DateTimeOffset? LastUsedAt { get; init; }
 
     /// <summary>Short id of the version that it runs.</summary>
-    public string Version { get; init; } = "";
+    public string Version { get; init => field = value ?? ""; } = "";
 
     /// <summary>Memory of everything in it.</summary>
     public long MemoryBytes { get; init; }
@@ -224,17 +229,17 @@ internal sealed record LogLineView
     public required string Function { get; init; }
 
     /// <summary>The instance; empty for a build.</summary>
-    public string Instance { get; init; } = "";
+    public string Instance { get; init => field = value ?? ""; } = "";
 
     /// <summary><c>stdout</c>, <c>stderr</c>, <c>system</c> or <c>build</c>.</summary>
-    public string Stream { get; init; } = "";
+    public string Stream { get; init => field = value ?? ""; } = "";
 
     /// <summary>The line, as the function wrote it.</summary>
-    public string Text { get; init; } = "";
+    public string Text { get; init => field = value ?? ""; } = "";
 }
 
 /// <summary>Reading and writing of the views without reflection.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(DaemonView))]
 [JsonSerializable(typeof(FunctionListView))]
 [JsonSerializable(typeof(FunctionDetailView))]

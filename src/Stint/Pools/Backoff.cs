@@ -43,10 +43,13 @@ internal sealed class Backoff(PoolOptions options)
         if (_lastWasBoot) Reset();
     }
 
-    /// <summary>A call came back from its instance.</summary>
-    public void Served()
+    /// <summary>A call came back from its instance; true when that ends a wait.</summary>
+    public bool Served()
     {
-        if (Streak > 0 || _forgaveDeath) Reset();
+        if (Streak == 0 && !_forgaveDeath) return false;
+        var waited = Streak > 0;
+        Reset();
+        return waited;
     }
 
     /// <summary>Forgets all failures, as for a new version.</summary>

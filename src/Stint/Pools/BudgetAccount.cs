@@ -23,4 +23,7 @@ internal sealed class BudgetAccount(FunctionPool pool)
 
     /// <summary>Since when <see cref="Urgent"/> has been positive without a start; on the budget's clock.</summary>
     public TimeSpan HungrySince { get; set; }
+
+    /// <summary>When it last took room for a start; on the budget's clock.</summary>
+    public TimeSpan TookAt { get; set; }
 }

@@ -105,14 +105,20 @@ internal sealed class Dispatcher : IDisposable
         if (call is not null && _spareCalls.Count < SpareCalls) _spareCalls.Push(call);
         instance.InFlight--;
         instance.LastUsed = Now;
-        if (usable && ReferenceEquals(instance.Version, Version)) _backoff.Served();
+        var recovered = usable && ReferenceEquals(instance.Version, Version) && _backoff.Served();
+        var next = HandOn(instance, usable, ref then);
+        if (recovered) Plan(ref then);
+        return next;
+    }
+
+    private Call? HandOn(PooledInstance instance, bool usable, ref Consequences then)
+    {
         if (!usable && instance.State is InstanceState.Busy or InstanceState.Draining)
         {
             Discard(instance, ref then);
             Plan(ref then);
             return null;
         }
-
         if (instance.State != InstanceState.Busy)
         {
             if (instance is { State: InstanceState.Draining, InFlight: 0 }) Discard(instance, ref then);
@@ -121,8 +127,6 @@ internal sealed class Dispatcher : IDisposable
         if (instance.Spent)
         {
             Discard(instance, ref then);
-            // Successors that were kept for this one's sake may be surplus now.
-            if (Version.Spec.KeepAlive is var keep && keep != Timeout.InfiniteTimeSpan) _alarm.Set(instance.LastUsed + keep, instance.LastUsed);
             return null;
         }
         var contended = _budget.IsContended;
@@ -206,9 +210,12 @@ internal sealed class Dispatcher : IDisposable
             Discard(instance, ref then);
             return false;
         }
-        _backoff.Booted();
         Instances.Move(instance, InstanceState.Idle);
-        if (ReferenceEquals(instance.Version, Version)) Offer(instance, ref then);
+        if (ReferenceEquals(instance.Version, Version))
+        {
+            _backoff.Booted();
+            Offer(instance, ref then);
+        }
         else if (Instances.Count(instance.Version, InstanceState.Idle, InstanceState.Busy) >= _deployment!.Target) Switch(ref then);
         Plan(ref then);
         return true;
@@ -298,7 +305,7 @@ internal sealed class Dispatcher : IDisposable
         if (instance.HasRoom) Rest(instance, ref then);
     }
 
-    /// <summary>Puts an instance with room on the list; when no call is left in it, its keep-alive begins.</summary>
+    /// <summary>Puts an instance with room, whose <see cref="PooledInstance.LastUsed"/> is now, on the list; when no call is left in it, its keep-alive begins.</summary>
     private void Rest(PooledInstance instance, ref Consequences then)
     {
         Instances.List(instance);
@@ -306,9 +313,10 @@ internal sealed class Dispatcher : IDisposable
         Instances.Move(instance, InstanceState.Idle);
         then.Settles |= _budget.IsContended;
         var keep = Version.Spec.KeepAlive;
-        if (keep == Timeout.InfiniteTimeSpan) return;
-        if (keep > TimeSpan.Zero) _alarm.Set(instance.LastUsed + keep, instance.LastUsed);
-        else if (IsSurplus()) Discard(instance, ref then);
+        if (keep == Timeout.InfiniteTimeSpan || !IsSurplus()) return;
+        if (keep == TimeSpan.Zero) Discard(instance, ref then);
+        // The oldest one's moment may have passed while it was within the minimum.
+        else if (Instances.OldestIdle() is { } oldest) _alarm.Set(oldest.LastUsed + keep, instance.LastUsed);
     }
 
     /// <summary>No more calls for the instance; it goes now or with its last one.</summary>
@@ -331,6 +339,8 @@ internal sealed class Dispatcher : IDisposable
     {
         if (instance.IsDisposing) return;
         instance.IsDisposing = true;
+        // Successors that were kept for a single-use instance's sake may be surplus now.
+        if (instance.Spent && Version.Spec.KeepAlive is var keep && keep != Timeout.InfiniteTimeSpan) _alarm.Set(Now + keep, Now);
         Instances.Unlist(instance);
         Instances.Move(instance, InstanceState.Dead);
         _budget.BeginFree(instance);
@@ -375,7 +385,11 @@ internal sealed class Dispatcher : IDisposable
         _backoff.Reset();
         DrainAllBut(Version, ref then);
         foreach (var instance in Instances.All)
-            if (instance is { State: InstanceState.Idle } && ReferenceEquals(instance.Version, Version)) Offer(instance, ref then);
+        {
+            if (instance.State != InstanceState.Idle || !ReferenceEquals(instance.Version, Version)) continue;
+            instance.LastUsed = Now;
+            Offer(instance, ref then);
+        }
     }
 
     private void AbandonDeployment(string problem, ref Consequences then)

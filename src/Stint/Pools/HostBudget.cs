@@ -23,7 +23,7 @@ internal sealed class HostBudget : IDisposable
     /// <summary>How long an idle instance's last use protects it from functions that are no worse off than its owner.</summary>
     public static readonly TimeSpan RecentUse = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a function without any instance waits before one that has a single one must yield it.</summary>
+    /// <summary>How long a function without any instance waits before another that has a single one yields it, and how long that one has it at least.</summary>
     public static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _lock = new();
@@ -91,7 +91,7 @@ internal sealed class HostBudget : IDisposable
             if (!Fits_NeedsLock(memoryMiB) || (!myTurn && OthersWait_NeedsLock(account))) return false;
             account.Held++;
             account.HeldMiB += memoryMiB;
-            account.HungrySince = Now;
+            account.HungrySince = account.TookAt = Now;
             _used++;
             _usedMiB += memoryMiB;
             return true;
@@ -144,7 +144,7 @@ internal sealed class HostBudget : IDisposable
             if (Hungriest_NeedsLock() is not { } hungry || ReferenceEquals(hungry, account) || ComesFree_NeedsLock(hungry.NeedMiB)) return false;
             var mineAfter = Share(account.HeldMiB - instance.MemoryMiB, account.Held - 1);
             var theirsAfter = Share(hungry.HeldMiB + hungry.NeedMiB, hungry.Held + 1);
-            return mineAfter >= theirsAfter || (hungry.Held == 0 && PoolAlarm.IsDue(hungry.HungrySince + Turn, Now));
+            return mineAfter >= theirsAfter || (hungry.Held == 0 && Now is var now && now >= hungry.HungrySince + Turn && now >= account.TookAt + Turn);
         }
     }
 

@@ -1,7 +1,14 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.Globalization;
+using System.Reflection;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Xml.Linq;
 using Stint.Cli;
+using Stint.Hosting.Configuration;
+using Stint.Management;
 
 namespace Stint.Tests.Cli;
 
@@ -24,7 +31,7 @@ internal static class CliReference
             |---|---|
 
             """);
-        foreach (var (code, meaning) in ExitCode.All) page.Append(System.Globalization.CultureInfo.InvariantCulture, $"| {code} | {meaning} |\n");
+        foreach (var (code, meaning) in ExitCode.All) page.Append(CultureInfo.InvariantCulture, $"| {code} | {meaning} |\n");
         page.Append("\n## Options of every command\n\n");
         Table(page, root.Options.Where(option => option.Recursive));
         page.Append("""
@@ -36,18 +43,76 @@ internal static class CliReference
         foreach (var command in root.Subcommands)
         {
             var arguments = string.Concat(command.Arguments.Select(argument => " " + Usage(argument)));
-            page.Append(System.Globalization.CultureInfo.InvariantCulture, $"\n## stint {command.Name}\n\n    stint {command.Name}{arguments}{(command.Options.Any(option => option is not HelpOption) ? " [options]" : "")}\n\n{Text(command.Description)}\n");
+            page.Append(CultureInfo.InvariantCulture, $"\n## stint {command.Name}\n\n    stint {command.Name}{arguments}{(command.Options.Any(option => option is not HelpOption) ? " [options]" : "")}\n\n{Text(command.Description)}\n");
             if (command.Arguments.Count > 0)
             {
                 page.Append('\n');
-                foreach (var argument in command.Arguments) page.Append(System.Globalization.CultureInfo.InvariantCulture, $"- `{argument.Name}`: {Text(argument.Description)}\n");
+                foreach (var argument in command.Arguments) page.Append(CultureInfo.InvariantCulture, $"- `{argument.Name}`: {Text(argument.Description)}\n");
             }
             var options = command.Options.Where(option => option is not HelpOption).ToList();
             if (options.Count == 0) continue;
             page.Append('\n');
             Table(page, options);
+            if (Shapes.GetValueOrDefault(command.Name) is { } shapes) Shape(page, shapes);
         }
         return page.ToString();
+    }
+
+    // What --json prints, a command's own type first, then those that it contains.
+    private static readonly Dictionary<string, Type[]> Shapes = new()
+    {
+        ["deploy"] = [typeof(FunctionView), typeof(InstanceCountsView)],
+        ["ls"] = [typeof(FunctionListView)],
+        ["describe"] = [typeof(FunctionDetailView), typeof(InstanceView)],
+        ["logs"] = [typeof(LogLineView)],
+        ["doctor"] = [typeof(DoctorView), typeof(DoctorCheckView)],
+        ["version"] = [typeof(VersionView)],
+    };
+
+    /// <summary>The fields of a command's JSON with the sentences of their XML documentation.</summary>
+    private static void Shape(StringBuilder page, Type[] types)
+    {
+        var documentation = XDocument.Load(Path.Combine(AppContext.BaseDirectory, "stint.xml")).Descendants("member").ToDictionary(member => member.Attribute("name")!.Value);
+        page.Append("\nWith `--json`:\n\n| field | type | |\n|---|---|---|\n");
+        foreach (var type in types)
+        {
+            var prefix = type == types[0] ? "" : Inner(types[0], type);
+            if (type.BaseType == typeof(FunctionView)) page.Append("| all of `stint deploy --json` | | |\n");
+            foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).Where(property => property.GetCustomAttribute<JsonIgnoreAttribute>() is null))
+            {
+                var member = documentation.GetValueOrDefault($"P:{type.FullName}.{property.Name}")?.Element("summary")
+                    ?? documentation.GetValueOrDefault($"T:{type.FullName}")?.Elements("param").FirstOrDefault(param => param.Attribute("name")!.Value == property.Name);
+                page.Append(CultureInfo.InvariantCulture, $"| `{prefix}{JsonNamingPolicy.CamelCase.ConvertName(property.Name)}` | {TypeName(property)} | {Sentence(member)} |\n");
+            }
+        }
+    }
+
+    private static string Inner(Type outer, Type inner)
+    {
+        var property = outer.GetProperties().First(property => property.PropertyType == inner || property.PropertyType.GenericTypeArguments.Contains(inner));
+        return JsonNamingPolicy.CamelCase.ConvertName(property.Name) + (property.PropertyType == inner ? "." : "[].");
+    }
+
+    private static string TypeName(PropertyInfo property)
+    {
+        var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+        var name = Type.GetTypeCode(type) switch
+        {
+            TypeCode.String => "text",
+            TypeCode.Boolean => "true or false",
+            TypeCode.Int32 or TypeCode.Int64 or TypeCode.Double => "number",
+            _ when type == typeof(DateTimeOffset) => "time",
+            _ when type == typeof(IReadOnlyList<string>) => "list of text",
+            _ when type.Name.StartsWith("IReadOnlyList", StringComparison.Ordinal) => "list",
+            _ => "object",
+        };
+        return new NullabilityInfoContext().Create(property).ReadState is NullabilityState.Nullable ? name + " or null" : name;
+    }
+
+    private static string Sentence(XElement? element)
+    {
+        foreach (var code in element?.Elements("c").ToList() ?? []) code.ReplaceWith($"`{code.Value}`");
+        return element?.Value.Trim() ?? "";
     }
 
     private static void Table(StringBuilder page, IEnumerable<Option> options)
@@ -56,8 +121,8 @@ internal static class CliReference
         foreach (var option in options)
         {
             var names = string.Join(", ", option.Aliases.Prepend(option.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`"));
-            var value = option.ValueType == typeof(bool) ? "" : $" *{Text(option.HelpName ?? "value").Replace("|", "\\|", StringComparison.Ordinal)}*";
-            page.Append(System.Globalization.CultureInfo.InvariantCulture, $"| {names}{value} | {Text(option.Description)} |\n");
+            var value = option is HelpOption || option.ValueType == typeof(bool) ? "" : $" *{Text(option.HelpName ?? "value").Replace("|", "\\|", StringComparison.Ordinal)}*";
+            page.Append(CultureInfo.InvariantCulture, $"| {names}{value} | {Text(option.Description)} |\n");
         }
     }
 
@@ -94,10 +159,6 @@ public sealed class CliReferenceTests
         using var cli = new PlayedCli();
         var root = CommandLine.Build(cli.Up, cli.Session, new GlobalOptions());
         var flags = root.Subcommands.Single(command => command.Name == "up").Options.Concat(root.Options).Select(option => option.Name).ToHashSet();
-        // The settings as their documentation names them, in <c>…</c> at the start of each property's summary.
-        var source = File.ReadAllText(Path.Combine(GoldenFile.Repository(), "src/Stint/Hosting/DaemonOptions.cs"));
-        var settings = System.Text.RegularExpressions.Regex.Matches(source, @"<summary><c>([a-z0-9-]+)</c>").Select(match => "--" + match.Groups[1].Value).ToList();
-        Assert.NotEmpty(settings);
-        Assert.Empty(settings.Except(flags));
+        Assert.Empty(DaemonOptionTable.All.Select(setting => setting.Flag).Except(flags));
     }
 }

@@ -6,7 +6,7 @@ namespace Stint.Tests.Cli;
 
 public sealed class DeployCommandTests : DaemonTest
 {
-    private IEnumerable<string> Entries()
+    private List<string> Entries()
     {
         using var code = Daemon.UploadedCode();
         return code.Entries.Select(entry => entry.FullName).ToList();

@@ -54,6 +54,13 @@ public sealed class FailuresTests : DaemonTest
     }
 
     [Fact]
+    public void The_token_file_of_this_machine_is_not_shown_to_another()
+    {
+        Cli.Variables.Remove("STINT_TOKEN");
+        Assert.Null(GlobalOptions.AmbientToken(Cli.Session, new Uri("http://edge.example:8080")));
+    }
+
+    [Fact]
     public async Task A_token_file_that_is_not_there_is_named()
     {
         Assert.Equal(1, await Cli.RunAsync("ls", "--token-file", "nowhere"));

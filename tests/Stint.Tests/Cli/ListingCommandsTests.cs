@@ -68,11 +68,23 @@ public sealed class ListingCommandsTests : DaemonTest
     public async Task Hostile_text_in_a_coloured_table_is_text()
     {
         Cli.Terminal = true;
-        Daemon.Functions.Add(new FunctionDetailView { Name = "x\e]0;owned\a[red]", State = "ready" });
-        Assert.Equal(0, await Cli.RunAsync("ls"));
+        Daemon.Functions.Add(Examples[0] with { InstanceList = [new() { Id = "x\e]0;owned\a[red]", State = "[bold]\e[2J" }] });
+        Assert.Equal(0, await Cli.RunAsync("describe", "hello"));
+        Assert.Contains("╭", Cli.Out, StringComparison.Ordinal);
         Assert.DoesNotContain('\a', Cli.Out);
         Assert.DoesNotContain("\e]", Cli.Out, StringComparison.Ordinal);
-        Assert.Contains("[red]", Cli.Out.ReplaceLineEndings(""), StringComparison.Ordinal);
+        Assert.DoesNotContain("\e[2J", Cli.Out, StringComparison.Ordinal);
+        Assert.Contains("[bold]", Cli.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_table_that_does_not_fit_is_plain_columns()
+    {
+        Cli.Terminal = true;
+        Cli.Width = 80;
+        Daemon.Functions.AddRange(Examples);
+        Assert.Equal(0, await Cli.RunAsync("ls"));
+        Assert.StartsWith("NAME           RUNTIME  STATE", Cli.Out, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -35,6 +35,8 @@ public sealed class ParsingTests : IDisposable
     [InlineData("new", "python3")]
     [InlineData("completion", "tcsh")]
     [InlineData("up", "--http-port", "eighty")]
+    [InlineData("up", "--http-port", "70000")]
+    [InlineData("up", "--listen", "somewhere")]
     [InlineData("up", "--isolation", "some")]
     [InlineData("up", "--frob")]
     [InlineData("ls", "--management", "gopher://x")]
@@ -46,11 +48,14 @@ public sealed class ParsingTests : IDisposable
         Assert.Equal("", _cli.Out);
     }
 
-    [Fact]
-    public async Task An_unknown_command_is_named_once()
+    [Theory]
+    [InlineData("frob", "")]
+    [InlineData("delpoy", " Did you mean 'deploy'?")]
+    [InlineData("log", " Did you mean 'logs'?")]
+    public async Task An_unknown_command_is_named_with_the_nearest(string typed, string suggestion)
     {
-        Assert.Equal(ExitCode.Usage, await _cli.RunAsync("frob"));
-        Assert.Equal("stint: Unrecognized command or argument 'frob'.\nTry 'stint --help'.\n", _cli.Error);
+        Assert.Equal(ExitCode.Usage, await _cli.RunAsync(typed));
+        Assert.Equal($"stint: there is no command '{typed}'.{suggestion}\nTry 'stint --help'.\n", _cli.Error);
     }
 
     [Fact]

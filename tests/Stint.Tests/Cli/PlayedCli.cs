@@ -22,6 +22,9 @@ internal sealed class PlayedCli : IDisposable
     /// <summary>A person watches.</summary>
     public bool Terminal { get; set; }
 
+    /// <summary>Characters in a line.</summary>
+    public int Width { get; set; } = 120;
+
     /// <summary>What <c>stint up</c> does.</summary>
     public UpAction Up { get; set; } = (_, _, _) => throw new InvalidOperationException("up was not expected");
 
@@ -38,7 +41,7 @@ internal sealed class PlayedCli : IDisposable
     public CliSession Session => new()
     {
         Out = _out, Error = _error, OpenInput = () => new MemoryStream(Encoding.UTF8.GetBytes(Input)), OpenOutput = () => new Undisposed(_bytes),
-        InputIsTerminal = Terminal, OutputIsTerminal = Terminal, ErrorIsTerminal = Terminal, Variable = Variables.GetValueOrDefault, Folder = Folder,
+        InputIsTerminal = Terminal, OutputIsTerminal = Terminal, ErrorIsTerminal = Terminal, Width = Width, Variable = Variables.GetValueOrDefault, Folder = Folder,
     };
 
     /// <summary>Runs a command; the result is the exit code.</summary>

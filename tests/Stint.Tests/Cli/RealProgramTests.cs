@@ -64,9 +64,18 @@ public sealed class RealProgramTests : DaemonTest
         // Checked by the shell itself where it is installed; the script asks the program as bash's does.
         if (Stint.Checks.Tool.Find(shell) is { } program)
         {
-            var (accepted, _, error) = await RunAsync(program, "--no-execute", Cli.Write("completion", script));
+            var (accepted, _, error) = await RunAsync(program, "-n", Cli.Write("completion", script));
             Assert.Equal((0, ""), (accepted, error));
         }
+    }
+
+    [Fact]
+    public async Task Fish_completes_where_it_is_installed()
+    {
+        if (Stint.Checks.Tool.Find("fish") is not { } fish) return;
+        Daemon.Functions.AddRange(Examples);
+        var (_, output, _) = await RunAsync(fish, "-c", "stint completion fish | source; complete -C 'stint de'; complete -C 'stint describe h'; complete -C 'stint deploy . --max'");
+        Assert.Equal(["deploy", "describe", "hello", "--max-instances"], output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
     [Fact]

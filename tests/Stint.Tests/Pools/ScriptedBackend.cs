@@ -62,13 +62,15 @@ internal sealed class PendingStart
 
     public Task<IInstance> Task => _done.Task;
 
-    public ScriptedInstance? Succeed()
+    /// <summary>The instance is ready.</summary>
+    /// <param name="created">Sees the instance before the pool does.</param>
+    public void Succeed(Action<ScriptedInstance>? created = null)
     {
+        if (_done.Task.IsCompleted) return;
         var instance = new ScriptedInstance(_backend, Version, _backend.NextId());
-        if (_done.Task.IsCompleted) return null;
+        created?.Invoke(instance);
         _backend.Instances.Add(instance);
         _done.TrySetResult(instance);
-        return instance;
     }
 
     public void Fail(string error) => _done.TrySetException(new InstanceStartException(error));
