@@ -31,7 +31,7 @@ internal sealed partial class Platform : IAsyncDisposable
 {
     private readonly DaemonFolders _folders;
     private readonly ConcurrentDictionary<FunctionName, Task<string?>> _rollouts = new();
-    private readonly ConcurrentDictionary<FunctionName, IDisposable> _bundlesInUse = new();
+    private readonly ConcurrentDictionary<FunctionName, BundleLease> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
     private readonly HostBudget _budget;
@@ -184,7 +184,7 @@ internal sealed partial class Platform : IAsyncDisposable
         _ = FollowAsync(version, rollout, bundle); // never faults
     }
 
-    private async Task FollowAsync(FunctionVersion version, Task<string?> rollout, IDisposable bundle)
+    private async Task FollowAsync(FunctionVersion version, Task<string?> rollout, BundleLease bundle)
     {
         if (await rollout.ConfigureAwait(false) is { } problem)
         {
