@@ -28,7 +28,7 @@ internal static partial class Daemon
             return ExitCode.BadConfiguration;
         }
         // The empty builder: no appsettings.json, no watch on the file system, no environment that others set for their ASP.NET applications.
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = options.State });
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseKestrelCore();
         builder.Services.AddRoutingCore();
         DaemonLogging.Configure(builder.Logging, options);
