@@ -56,7 +56,7 @@ internal sealed class AnswerComposer(CoapServerOptions options, DeadlineClock cl
                 // The first try was too large for an unverified source: smaller blocks, and an Echo value that lifts the bound when it comes back.
                 if (options.AmplificationAnswer == AmplificationAnswer.EchoChallenge || response.Payload.Length <= 16 << exponent) continue;
                 if (response.ETag.IsEmpty) response = response with { ETag = ContentTag(response) };
-                if (!inBlocks) verification.WriteEcho(request.Peer, clock.Now, echo);
+                if (parts.Echo.IsEmpty) verification.WriteEcho(request.Peer, clock.Now, echo);
                 parts.Echo = echo;
                 inBlocks = true;
             }

@@ -13,7 +13,7 @@ internal sealed record ExchangeLimits(int Entries, long KeptBytes, long Lifetime
 /// </summary>
 internal sealed class ExchangeTable : IDeadlines
 {
-    /// <summary>Shards, so that several receive loops seldom meet at a lock. A power of two.</summary>
+    /// <summary>Shards, so that several receive loops seldom meet at a lock. Eight, as three bits of a hash choose one.</summary>
     private const int Shards = 8;
 
     private readonly ExchangeShard[] _shards = new ExchangeShard[Shards];
@@ -123,5 +123,6 @@ internal sealed class ExchangeTable : IDeadlines
         return next;
     }
 
-    private ExchangeShard ShardOf(in ExchangeKey key) => _shards[(key.Peer.Port ^ key.MessageId ^ (int)key.Peer.Low) & (Shards - 1)];
+    // Multiplied by 2^32 / the golden ratio, the upper three bits depend on all of the lower ones.
+    private ExchangeShard ShardOf(in ExchangeKey key) => _shards[(((uint)key.Peer.Low * 31) + ((uint)key.Peer.Port * 17) + key.MessageId) * 2_654_435_769u >> 29];
 }

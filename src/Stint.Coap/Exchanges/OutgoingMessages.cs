@@ -36,6 +36,8 @@ internal sealed class Outgoing(Peer peer, byte[] message, Action<Delivery>? ende
 
     public bool IsOver { get; set; }
 
+    public bool IsCancelled { get; set; }
+
     public ushort MessageId => BinaryPrimitives.ReadUInt16BigEndian(Message.AsSpan(2));
 }
 
@@ -102,6 +104,18 @@ internal sealed class OutgoingMessages : IDeadlines
             if (outgoing.IsOver) return false;
             outgoing.Successor = message;
             return true;
+        }
+    }
+
+    /// <summary>Nobody wants the message any more; its end is not reported.</summary>
+    public void Cancel(Outgoing outgoing)
+    {
+        lock (_gate)
+        {
+            // One that still stands in line is passed over when its turn comes.
+            if (outgoing.IsOver) return;
+            if (_underWay.Remove(new ExchangeKey(outgoing.Peer, outgoing.MessageId))) End_NeedsLock(outgoing);
+            else outgoing.IsCancelled = true;
         }
     }
 
@@ -228,8 +242,19 @@ internal sealed class OutgoingMessages : IDeadlines
         _count--;
         var traffic = _peers[outgoing.Peer];
         traffic.UnderWay--;
-        if (traffic.Line.TryDequeue(out var next)) Launch_NeedsLock(next, traffic);
-        else if (traffic.UnderWay == 0) _peers.Remove(outgoing.Peer);
+        while (traffic.UnderWay < _options.NStart && traffic.Line.TryDequeue(out var next))
+        {
+            if (!next.IsCancelled)
+            {
+                Launch_NeedsLock(next, traffic);
+                continue;
+            }
+
+            next.IsOver = true;
+            _count--;
+        }
+
+        if (traffic.UnderWay == 0) _peers.Remove(outgoing.Peer);
     }
 
     private sealed class PeerTraffic

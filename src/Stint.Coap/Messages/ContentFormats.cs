@@ -60,10 +60,10 @@ public static class ContentFormats
     /// <summary>The number of a media type; null when it has none.</summary>
     public static int? FromMediaType(string mediaType)
     {
-        var essence = Essence(mediaType);
-        if (Numbers.TryGetValue(essence, out var number)) return number;
         foreach (var pair in MediaTypes)
             if (string.Equals(pair.Value, mediaType.Trim(), StringComparison.OrdinalIgnoreCase)) return pair.Key;
+        var essence = Essence(mediaType);
+        if (Numbers.TryGetValue(essence, out var number)) return number;
         if (!string.Equals(essence, Unlisted, StringComparison.OrdinalIgnoreCase)) return null;
 
         var at = mediaType.IndexOf("cf=", StringComparison.OrdinalIgnoreCase);

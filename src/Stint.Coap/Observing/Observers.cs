@@ -188,7 +188,9 @@ internal sealed class Observers : IDeadlines
         foreach (var member in group.Members.ToArray())
         {
             Send_NeedsLock(member, response, sequence);
-            if (!response.Code.IsSuccess) Remove_NeedsLock(member);
+            if (response.Code.IsSuccess) continue;
+            member.UnderWay = null; // The last word goes on its way even though the observer is forgotten.
+            Remove_NeedsLock(member);
         }
     }
 
@@ -223,7 +225,8 @@ internal sealed class Observers : IDeadlines
     {
         lock (_gate)
         {
-            member.UnderWay = null;
+            // A newer one may have been sent between the end of this one and its report.
+            if (member.UnderWay is { IsOver: true }) member.UnderWay = null;
             if (delivery != Delivery.Acknowledged)
             {
                 Remove_NeedsLock(member);
@@ -243,6 +246,7 @@ internal sealed class Observers : IDeadlines
     private void Remove_NeedsLock(Observer member)
     {
         if (!member.Group.Members.Remove(member)) return;
+        if (member.UnderWay is { } underWay) _outgoing.Cancel(underWay);
         var peer = member.Request.Peer;
         _members.Remove((peer, member.Request.Token));
         if (member.LastNon is { } last) _byNonMessage.Remove(last);
