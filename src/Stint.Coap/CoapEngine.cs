@@ -193,7 +193,7 @@ internal sealed class CoapEngine : IAsyncDisposable
         BlockValue? block1 = null;
         if (request.Block1 is { } block)
         {
-            var refused = block is { Number: 0, More: true } && !request.IsDiscovery ? _resources.RefuseUpload(request) : null;
+            var refused = block is { Number: 0, More: true } && !request.IsDiscovery ? RefuseUpload(request) : null;
             var step = refused is null ? Uploads.Accept(request) : new UploadStep(refused.Code, block with { More = false });
             if (!step.IsComplete)
             {
@@ -327,6 +327,11 @@ internal sealed class CoapEngine : IAsyncDisposable
             var block1 = request.Block1 is { } block ? block with { More = false } : (BlockValue?)null;
             Finish(exchange, request, response, block1);
         }
+        catch (Exception fault)
+        {
+            // Runs on whatever thread the handler ended on; there is nobody above to report to.
+            Fault("answering a request", fault);
+        }
         finally
         {
             Release();
@@ -372,6 +377,18 @@ internal sealed class CoapEngine : IAsyncDisposable
         if (form == AnswerForm.Piggybacked) Exchanges.Keep(exchange, key, message);
         if (request.IsMulticast) _leisure.Send(request.Peer, message);
         else _sender.Send(request.Peer, message);
+    }
+
+    private CoapResponse? RefuseUpload(CoapRequest request)
+    {
+        try
+        {
+            return _resources.RefuseUpload(request);
+        }
+        catch (Exception fault)
+        {
+            return Fault("asking whether an upload is welcome", fault);
+        }
     }
 
     private uint? RegisterObserver(CoapRequest request, CoapResponse response)

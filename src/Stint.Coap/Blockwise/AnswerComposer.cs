@@ -75,7 +75,7 @@ internal sealed class AnswerComposer(CoapServerOptions options, DeadlineClock cl
         return ComposeChallenge(buffer, request, parts);
     }
 
-    /// <summary>Whether a ping-sized datagram is all that this peer may get without a proof of its address.</summary>
+    /// <summary>The largest datagram that may go to this peer, bytes.</summary>
     private int Limit(CoapRequest request) =>
         options.AmplificationFactor == 0 || request.Block2 is not null || verification.IsVerified(request.Peer, clock.Now)
             ? int.MaxValue

@@ -168,11 +168,18 @@ internal sealed class Observers : IDeadlines
     {
         // The delegate turns exceptions into responses.
         var response = await _run(group.Request);
-        lock (_gate)
+        try
         {
-            group.IsRunning = false;
-            Notify_NeedsLock(group, response);
-            if (group.IsDirty && group.Members.Count > 0) Start_NeedsLock(group);
+            lock (_gate)
+            {
+                group.IsRunning = false;
+                Notify_NeedsLock(group, response);
+                if (group.IsDirty && group.Members.Count > 0) Start_NeedsLock(group);
+            }
+        }
+        catch (Exception fault)
+        {
+            _options.OnFault?.Invoke("notifying observers", fault);
         }
     }
 

@@ -45,7 +45,7 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
                 port = ((IPEndPoint)socket.LocalEndPoint!).Port;
             }
 
-            if (options.Multicast) _groups.AddRange(MulticastGroups.Join(port, AnswersFor, options.OnFault));
+            if (options.Multicast) JoinGroups(port);
         }
         catch
         {
@@ -111,6 +111,15 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
             socket.Dispose();
             throw;
         }
+    }
+
+    // A socket of a group may share the port only with sockets that allow it. Ours allow it for this moment and not when they are bound, so that a port that
+    // another program has is still an error, and nobody can share it later.
+    private void JoinGroups(int port)
+    {
+        foreach (var socket in _sockets) socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        _groups.AddRange(MulticastGroups.Join(port, AnswersFor, _options.OnFault));
+        foreach (var socket in _sockets) socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, false);
     }
 
     /// <summary>Which socket can answer peers of a family; null when none can.</summary>

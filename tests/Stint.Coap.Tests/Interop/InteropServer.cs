@@ -16,12 +16,13 @@ internal sealed class InteropServer : ICoapResources, IAsyncDisposable
     private readonly CoapServer _server;
     private int _ticks;
 
-    public InteropServer()
+    /// <param name="address">Where to listen; the loopback unless given.</param>
+    public InteropServer(IPAddress? address = null)
     {
         _server = new CoapServer(
             new CoapServerOptions
             {
-                Addresses = [IPAddress.Loopback],
+                Addresses = [address ?? IPAddress.Loopback],
                 Port = 0,
                 AcknowledgeAfter = TimeSpan.FromMilliseconds(50),
                 OnFault = (doing, fault) => Faults.Add($"{doing}: {fault}"),
@@ -44,7 +45,7 @@ internal sealed class InteropServer : ICoapResources, IAsyncDisposable
 
     public IEnumerable<CoapLink> Links => [new CoapLink { Path = "/echo", ResourceTypes = ["stint.function"] }, new CoapLink { Path = "/tick", IsObservable = true }];
 
-    public string Url(string path, int? port = null) => $"coap://127.0.0.1:{port ?? Port}{path}";
+    public string Url(string path, int? port = null) => $"coap://{_server.EndPoints[0].Address}:{port ?? Port}{path}";
 
     public async ValueTask<CoapResponse> HandleAsync(CoapRequest request, CancellationToken cancellationToken)
     {
