@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Stint.Coap.Blockwise;
 using Stint.Coap.Exchanges;
 using Stint.Coap.Messages;
@@ -78,9 +79,9 @@ internal sealed class Observers : IDeadlines
             var source = (request.Peer.High, request.Peer.Low);
             var held = _perSource.GetValueOrDefault(source);
             if (_members.Count >= _options.MaxObservers || held >= _options.MaxObserversPerSource) return null;
-            if (!_groups.TryGetValue(key, out var group)) _groups.Add(key, group = new Group(key, request.ForNotification()) { Last = first });
+            if (!_groups.TryGetValue(key, out var group)) _groups.Add(key, group = new Group(key, request.ForNotification()));
             group.Interval = observation.Interval is { } interval ? Math.Max(ShortestInterval, (long)interval.TotalMilliseconds) : null;
-            group.NotifyUnchanged = observation.NotifyUnchanged;
+            group.Last = observation.NotifyUnchanged ? null : Digest(first);
             group.Due = Math.Min(group.Due, group.Interval is { } wait ? now + wait : DeadlineClock.Never);
             var member = new Observer(group, request.ForNotification()) { LastSent = now };
             group.Members.Add(member);
@@ -185,8 +186,11 @@ internal sealed class Observers : IDeadlines
 
     private void Notify_NeedsLock(Group group, CoapResponse response)
     {
-        if (!group.NotifyUnchanged && response.Code == group.Last.Code && response.Payload.Span.SequenceEqual(group.Last.Payload.Span)) return;
-        group.Last = response;
+        if (group.Last is { } last)
+        {
+            group.Last = Digest(response);
+            if (last.AsSpan().SequenceEqual(group.Last)) return;
+        }
 
         // Fresh until the next one is due (§4.3.1), unless the function knows better.
         if (response is { MaxAge: null, Code.IsSuccess: true } && group.Interval is { } interval)
@@ -201,6 +205,14 @@ internal sealed class Observers : IDeadlines
         }
     }
 
+    private static byte[] Digest(CoapResponse response)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData([response.Code.Value]);
+        hash.AppendData(response.Payload.Span);
+        return hash.GetHashAndReset();
+    }
+
     private void Send_NeedsLock(Observer member, CoapResponse response, uint sequence)
     {
         var now = _clock.Now;
@@ -213,19 +225,21 @@ internal sealed class Observers : IDeadlines
         Span<byte> buffer = stackalloc byte[AnswerComposer.BufferSize];
         var length = _composer.Compose(buffer, member.Request, response, new Envelope(type, id, Observe: isSuccess ? sequence : null));
         member.LastSent = now;
-        _counters.Count(CoapEvent.Notification);
         if (!confirm)
         {
             if (member.LastNon is { } last) _byNonMessage.Remove(last);
             member.LastNon = new ExchangeKey(peer, id);
             _byNonMessage[member.LastNon.Value] = member;
             _sender.Send(peer, buffer[..length]);
-            return;
+        }
+        else
+        {
+            var message = buffer[..length].ToArray();
+            if (member.UnderWay is not { } current || !_outgoing.TryReplace(current, message))
+                member.UnderWay = _outgoing.Send(peer, message, delivery => Delivered(member, delivery));
         }
 
-        var message = buffer[..length].ToArray();
-        if (member.UnderWay is { } current && _outgoing.TryReplace(current, message)) return;
-        member.UnderWay = _outgoing.Send(peer, message, delivery => Delivered(member, delivery));
+        _counters.Count(CoapEvent.Notification);
     }
 
     private void Delivered(Observer member, Delivery delivery)
@@ -273,13 +287,12 @@ internal sealed class Observers : IDeadlines
 
         public HashSet<Observer> Members { get; } = [];
 
-        public required CoapResponse Last { get; set; }
+        /// <summary>Stands for the answer before, where only changes are passed on; else null. The answer itself would be memory without a bound.</summary>
+        public byte[]? Last { get; set; }
 
         public long? Interval { get; set; }
 
         public long Due { get; set; } = DeadlineClock.Never;
-
-        public bool NotifyUnchanged { get; set; }
 
         public bool IsRunning { get; set; }
 

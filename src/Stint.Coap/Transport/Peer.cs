@@ -15,6 +15,18 @@ namespace Stint.Coap.Transport;
 /// <param name="Socket">Which of the server's sockets; answers leave through it.</param>
 internal readonly record struct Peer(ulong High, ulong Low, uint Scope, ushort Port, ushort Socket)
 {
+    /// <summary>The upper half of the address of ours that it spoke to; answers leave from there. 0 where the socket has only one.</summary>
+    public ulong TargetHigh { get; init; }
+
+    /// <summary>The lower half.</summary>
+    public ulong TargetLow { get; init; }
+
+    /// <summary>Whether the address of ours is known.</summary>
+    public bool HasTarget => (TargetHigh | TargetLow) != 0;
+
+    /// <summary>Whether it is a group's, IPv4 224.0.0.0/4 or IPv6 ff00::/8, from where nobody can send.</summary>
+    public bool IsTargetMulticast => TargetHigh >> 56 == 0xff || (TargetHigh == 0 && TargetLow >> 28 == (MappedPrefix >> 28) + 0xe);
+
     private const ulong MappedPrefix = 0x0000_ffff_0000_0000;
 
     /// <summary>Whether the address is IPv4.</summary>

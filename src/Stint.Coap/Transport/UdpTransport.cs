@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 
@@ -8,24 +7,15 @@ namespace Stint.Coap.Transport;
 internal delegate void DatagramReceiver(in Peer peer, ReadOnlySpan<byte> datagram, bool multicast);
 
 /// <summary>
-/// The sockets of the server. Each is read by a few threads that block in <c>recvfrom</c>: one system call and no allocation per datagram, and the handler starts on
-/// the thread that read its request. Answers leave through the socket that the request came in by.
+/// The sockets of the server. Each is read by a few threads that block in the system call: one call and no allocation per datagram, and the handler starts on the
+/// thread that read its request. Answers leave through the socket that the request came in by.
 /// </summary>
 internal sealed class UdpTransport : IDatagramSender, IDisposable
 {
-    /// <summary>What the kernel may queue while the loops are busy, bytes; it cuts this down to net.core.rmem_max. Arbitrary: some thousand small datagrams.</summary>
-    private const int KernelBuffer = 4 << 20;
-
     private const int LargestDatagram = 65_535;
 
-    [ThreadStatic]
-    private static SocketAddress? t_address4;
-
-    [ThreadStatic]
-    private static SocketAddress? t_address6;
-
-    private readonly List<Socket> _sockets = [];
-    private readonly List<(Socket Socket, ushort AnswerBy)> _groups = [];
+    private readonly List<UdpSocket> _sockets = [];
+    private readonly List<(UdpSocket Socket, ushort AnswerBy)> _groups = [];
     private readonly List<Thread> _threads = [];
     private readonly CoapServerOptions _options;
     private volatile bool _closed;
@@ -40,9 +30,9 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
         {
             foreach (var address in options.Addresses)
             {
-                var socket = Open(address, port);
+                var socket = new UdpSocket(address, port);
                 _sockets.Add(socket);
-                port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+                port = socket.EndPoint.Port;
             }
 
             if (options.Multicast) JoinGroups(port);
@@ -53,7 +43,7 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
             throw;
         }
 
-        EndPoints = [.. _sockets.Select(socket => (IPEndPoint)socket.LocalEndPoint!)];
+        EndPoints = [.. _sockets.Select(socket => socket.EndPoint)];
     }
 
     /// <summary>Where the server listens.</summary>
@@ -73,10 +63,9 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
     /// <inheritdoc/>
     public void Send(in Peer peer, ReadOnlySpan<byte> datagram)
     {
-        var socket = _sockets[peer.Socket];
         try
         {
-            socket.SendTo(datagram, SocketFlags.None, Fill(peer, socket.AddressFamily));
+            _sockets[peer.Socket].Send(peer, datagram);
         }
         catch (Exception lost) when (lost is SocketException or ObjectDisposedException)
         {
@@ -93,60 +82,40 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
         foreach (var thread in _threads) thread.Join();
     }
 
-    private static Socket Open(IPAddress address, int port)
-    {
-        // A host without IPv6 still has all its IPv4 addresses.
-        if (address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6) address = IPAddress.Any;
-        var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-        try
-        {
-            if (address.AddressFamily == AddressFamily.InterNetworkV6) socket.DualMode = address.Equals(IPAddress.IPv6Any);
-            socket.ReceiveBufferSize = KernelBuffer;
-            socket.SendBufferSize = KernelBuffer;
-            socket.Bind(new IPEndPoint(address, port));
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
-
     // A socket of a group may share the port only with sockets that allow it. Ours allow it for this moment and not when they are bound, so that a port that
     // another program has is still an error, and nobody can share it later.
     private void JoinGroups(int port)
     {
-        foreach (var socket in _sockets) socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-        _groups.AddRange(MulticastGroups.Join(port, AnswersFor, _options.OnFault));
-        foreach (var socket in _sockets) socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, false);
+        foreach (var socket in _sockets) socket.Share(allowed: true);
+        foreach (var (socket, answerBy) in MulticastGroups.Join(port, AnswersFor, _options.OnFault)) _groups.Add((new UdpSocket(socket), answerBy));
+        foreach (var socket in _sockets) socket.Share(allowed: false);
     }
 
     /// <summary>Which socket can answer peers of a family; null when none can.</summary>
     private ushort? AnswersFor(AddressFamily family)
     {
-        var index = _sockets.FindIndex(socket => socket.AddressFamily == family || (family == AddressFamily.InterNetwork && socket.DualMode));
+        var index = _sockets.FindIndex(socket => socket.Reaches(family));
         return index < 0 ? null : (ushort)index;
     }
 
-    private void StartLoop(Socket socket, ushort answerBy, DatagramReceiver receiver, bool multicast)
+    private void StartLoop(UdpSocket socket, ushort answerBy, DatagramReceiver receiver, bool multicast)
     {
         var thread = new Thread(() => Loop(socket, answerBy, receiver, multicast)) { IsBackground = true, Name = multicast ? "coap multicast" : "coap" };
         _threads.Add(thread);
         thread.Start();
     }
 
-    private void Loop(Socket socket, ushort answerBy, DatagramReceiver receiver, bool multicast)
+    private void Loop(UdpSocket socket, ushort answerBy, DatagramReceiver receiver, bool multicast)
     {
         var buffer = GC.AllocateUninitializedArray<byte>(LargestDatagram, pinned: true);
-        var from = new SocketAddress(socket.AddressFamily);
+        var scratch = socket.CreateScratch();
         while (!_closed)
         {
             try
             {
-                var length = socket.ReceiveFrom(buffer, SocketFlags.None, from);
+                var length = socket.Receive(buffer, scratch, answerBy, out var peer);
                 if (_closed) break;
-                receiver(Read(from, answerBy), buffer.AsSpan(0, length), multicast);
+                receiver(peer, buffer.AsSpan(0, length), multicast);
             }
             catch (Exception end) when (_closed && end is SocketException or ObjectDisposedException)
             {
@@ -161,34 +130,5 @@ internal sealed class UdpTransport : IDatagramSender, IDisposable
                 _options.OnFault?.Invoke("receiving a datagram", fault);
             }
         }
-    }
-
-    // struct sockaddr_in:  family 2, port 2 (big endian), address 4;  sockaddr_in6: family 2, port 2, flow 4, address 16, scope 4 (host order). See ip(7), ipv6(7).
-    private static Peer Read(SocketAddress address, ushort socket)
-    {
-        var bytes = address.Buffer.Span;
-        var port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
-        return address.Family == AddressFamily.InterNetwork
-            ? new Peer(0, 0xffff_0000_0000UL | BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]), 0, port, socket)
-            : new Peer(BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]), BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]), BitConverter.ToUInt32(bytes[24..]), port, socket);
-    }
-
-    private static SocketAddress Fill(in Peer peer, AddressFamily family)
-    {
-        if (family == AddressFamily.InterNetwork)
-        {
-            var address4 = t_address4 ??= new SocketAddress(AddressFamily.InterNetwork);
-            var bytes4 = address4.Buffer.Span;
-            BinaryPrimitives.WriteUInt16BigEndian(bytes4[2..], peer.Port);
-            BinaryPrimitives.WriteUInt32BigEndian(bytes4[4..], (uint)peer.Low);
-            return address4;
-        }
-
-        var address6 = t_address6 ??= new SocketAddress(AddressFamily.InterNetworkV6);
-        var bytes = address6.Buffer.Span;
-        BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], peer.Port);
-        peer.WriteAddress(bytes[8..]);
-        BitConverter.TryWriteBytes(bytes[24..], peer.Scope);
-        return address6;
     }
 }

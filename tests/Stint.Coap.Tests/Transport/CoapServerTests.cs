@@ -47,6 +47,21 @@ public sealed class CoapServerTests
     }
 
     [Fact]
+    public async Task A_server_on_all_addresses_answers_from_the_one_that_was_spoken_to()
+    {
+        await using var server = new CoapServer(new CoapServerOptions { Port = 0 }, new TestResources());
+        server.Start();
+
+        // The route to 127.0.0.1 prefers 127.0.0.1 as source; a connected socket takes answers from 127.0.0.2 only.
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        await socket.ConnectAsync(IPAddress.Parse("127.0.0.2"), server.EndPoints[0].Port);
+        await socket.SendAsync(Get("a", 1).ToArray(), SocketFlags.None);
+        using var limit = new CancellationTokenSource(Patience, TimeProvider.System);
+        Assert.True(await socket.ReceiveAsync(new byte[100].AsMemory(), SocketFlags.None, limit.Token) > 0);
+    }
+
+    [Fact]
     public async Task Many_clients_are_served_by_several_loops_and_every_request_runs_once()
     {
         var resources = new TestResources();
@@ -118,6 +133,12 @@ public sealed class CoapServerTests
             var answer = await Exchange(socket, group, Get(".well-known/core", 9, CoapMessageType.NonConfirmable));
             Assert.Equal("</echo>"u8, answer.Payload.Span);
             Assert.Equal(CoapMessageType.NonConfirmable, answer.Type);
+
+            // Taken for unicast, this would be answered with an error.
+            await socket.SendToAsync(Get("echo", 10, CoapMessageType.NonConfirmable).ToArray(), SocketFlags.None, group);
+            answer = await Exchange(socket, group, Get(".well-known/core", 11, CoapMessageType.NonConfirmable));
+            Assert.Equal("</echo>"u8, answer.Payload.Span);
+            Assert.Equal(0, resources.Runs);
         }
     }
 }
