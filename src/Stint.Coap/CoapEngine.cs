@@ -182,7 +182,9 @@ internal sealed class CoapEngine : IAsyncDisposable
 
         if (Refusal(request) is { } refusal)
         {
-            Finish(exchange, request, request.IsMulticast ? null : refusal, default);
+            // RFC 7959 §2.9.3: a 4.13 to a request without blocks may name the size in which to come again.
+            var hint = refusal.Code == CoapCode.RequestEntityTooLarge ? request.Block1 ?? new BlockValue(0, false, BlockValue.ExponentOf(_options.BlockSize)) : (BlockValue?)null;
+            Finish(exchange, request, request.IsMulticast ? null : refusal, hint);
             return;
         }
 

@@ -8,6 +8,8 @@ public sealed class CoapServer : IAsyncDisposable
 {
     private readonly UdpTransport _transport;
     private readonly CoapEngine _engine;
+    private readonly Lock _gate = new();
+    private Task? _stopped;
 
     /// <summary>Opens the sockets; requests are taken after <see cref="Start"/>.</summary>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
@@ -41,12 +43,18 @@ public sealed class CoapServer : IAsyncDisposable
     /// <summary>
     /// Takes no more requests (5.03), gives those that run the grace to end, cancels the rest, waits for them, and closes the sockets.
     /// </summary>
-    public async ValueTask StopAsync(TimeSpan grace)
+    /// <remarks>A second call waits for the end of the first, with the first one's grace.</remarks>
+    public ValueTask StopAsync(TimeSpan grace)
     {
-        await _engine.StopAsync(grace);
-        _transport.Dispose();
+        lock (_gate) return new ValueTask(_stopped ??= StopOnceAsync(grace));
     }
 
     /// <summary>Stops without grace.</summary>
     public ValueTask DisposeAsync() => StopAsync(TimeSpan.Zero);
+
+    private async Task StopOnceAsync(TimeSpan grace)
+    {
+        await _engine.StopAsync(grace);
+        _transport.Dispose();
+    }
 }

@@ -13,6 +13,7 @@ public interface ICoapResources
 
     /// <summary>
     /// Answers a request. Starts on a receive loop, so it must not block; whatever takes time is awaited. Many run at once. An exception becomes 5.00.
+    /// Also called for observers, at their interval or after <see cref="CoapServer.Changed(string)"/>; see <see cref="CoapRequest.IsNotification"/>.
     /// </summary>
     /// <param name="request">The request with its whole body.</param>
     /// <param name="cancellationToken">Fires when the server stops; CoAP clients have no way to take a request back.</param>

@@ -117,9 +117,12 @@ internal sealed class ExchangeTable : IDeadlines
     {
         var due = Volatile.Read(ref _nextSweep);
         if (due > now) return due;
+
+        // First of all, so that a request which comes in behind the scan asks for a sweep of its own.
+        Volatile.Write(ref _nextSweep, DeadlineClock.Never);
         var next = DeadlineClock.Never;
         foreach (var shard in _shards) next = Math.Min(next, shard.Expire(now));
-        Volatile.Write(ref _nextSweep, next);
+        if (next != DeadlineClock.Never) Volatile.Write(ref _nextSweep, next);
         return next;
     }
 

@@ -95,8 +95,11 @@ public sealed class UploadTests : IAsyncDisposable
     }
 
     [Fact]
-    public void A_datagram_that_is_too_large_is_4_13() =>
-        Assert.Equal(CoapCode.RequestEntityTooLarge, _rig.Exchange(_rig.Request(CoapCode.Put, "f", payload: new byte[5000])).Code);
+    public void A_datagram_that_is_too_large_is_4_13_with_the_block_size_to_come_again_in()
+    {
+        var answer = _rig.Exchange(_rig.Request(CoapCode.Put, "f", payload: new byte[5000]));
+        Assert.Equal((CoapCode.RequestEntityTooLarge, 1024), (answer.Code, EngineRig.BlockOf(answer, OptionNumber.Block1).Size));
+    }
 
     [Fact]
     public void A_block_of_a_wrong_length_and_the_reserved_size_are_bad_requests()
