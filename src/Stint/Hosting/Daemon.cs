@@ -27,7 +27,10 @@ internal static partial class Daemon
             foreach (var problem in reading.Problems) await Console.Error.WriteLineAsync($"stint: {problem}").ConfigureAwait(false);
             return ExitCode.BadConfiguration;
         }
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = "/" });
+        // The empty builder: no appsettings.json, no watch on the file system, no environment that others set for their ASP.NET applications.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         DaemonLogging.Configure(builder.Logging, options);
         try
         {
