@@ -66,7 +66,7 @@ internal sealed partial class Platform : IAsyncDisposable
             _budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Router = new Router(_ => Backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
-                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
+                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, name => Router.Find(name) is not null, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
