@@ -33,7 +33,7 @@ def check_echo(url, size):
 def wrk(url, connections, size, warmup, seconds, sample=None):
     """Warms up, then measures. `sample` is called once, late in the measurement."""
     check_echo(url, size)
-    _wrk(url, connections, size, warmup)
+    _wrk(url, connections, size, warmup, least=0)
     timer = threading.Timer(seconds * 0.8, sample) if sample else None
     if timer:
         timer.start()
@@ -43,13 +43,13 @@ def wrk(url, connections, size, warmup, seconds, sample=None):
     return {"rps": figures["requests"] / figures["seconds"], "p50_us": figures["p50_us"], "p99_us": figures["p99_us"]}
 
 
-def _wrk(url, connections, size, seconds):
+def _wrk(url, connections, size, seconds, least=1):
     # wrk knows whole seconds only; SIGINT ends it early and in good order.
     output = run(["timeout", "--preserve-status", "-s", "INT", f"{seconds}", "wrk", "-t", "1", "-c", f"{connections}", "-d", "600s", "--timeout", "10s",
                   "-s", ROOT / "bench/echo.lua", url, "--", f"{size}"], seconds + 30)
     figures = json.loads(output.splitlines()[-1])
     errors = {kind: figures[kind] for kind in ("connect", "read", "write", "status", "timeout") if figures[kind] > 0}
-    if errors or figures["requests"] == 0 or figures["bytes"] < figures["requests"] * size:
+    if errors or figures["requests"] < least or figures["bytes"] < figures["requests"] * size:
         raise BenchError(f"wrk, {connections} connections, {size} bytes, {url}: {errors or 'answers too few or too short'}:\n{output}")
     return figures
 
