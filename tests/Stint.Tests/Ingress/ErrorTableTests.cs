@@ -1,9 +1,10 @@
 using System.Globalization;
+using Stint.Ingress.Coap;
 using Stint.Ingress.Http;
 using Stint.Invocations;
 using Stint.Tests.Functions;
 
-namespace Stint.Tests.Ingress.Http;
+namespace Stint.Tests.Ingress;
 
 /// <summary>docs/errors.md says what the code does.</summary>
 public sealed class ErrorTableTests
@@ -14,11 +15,12 @@ public sealed class ErrorTableTests
         var rows = File.ReadLines(RepositoryFolder.File("docs", "errors.md"))
             .Where(static line => line.StartsWith("| `", StringComparison.Ordinal))
             .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
-            .ToDictionary(static cells => cells[1].Trim('`'), static cells => (Http: cells[2], Code: cells[3].Trim('`')));
+            .ToDictionary(static cells => cells[1].Trim('`'), static cells => (Http: cells[2], Coap: cells[3], Code: cells[4].Trim('`')));
         foreach (var outcome in Enum.GetValues<Outcome>())
         {
             Assert.True(rows.TryGetValue(outcome.ToString(), out var row), $"docs/errors.md has no row for {outcome}");
             Assert.Equal(outcome == Outcome.Answered ? "the function's" : HttpOutcome.Status(outcome).ToString(CultureInfo.InvariantCulture), row.Http);
+            Assert.Equal(outcome == Outcome.Answered ? "the function's" : CoapOutcome.Code(outcome).ToString(), row.Coap);
             Assert.Equal(HttpOutcome.Code(outcome), row.Code);
         }
         Assert.Equal(Enum.GetValues<Outcome>().Length, rows.Count);
