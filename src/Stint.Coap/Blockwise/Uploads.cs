@@ -69,6 +69,7 @@ internal sealed class Uploads : IDeadlines
         lock (_gate)
         {
             var upload = Find_NeedsLock(key, block, now, payload.Length);
+            if (upload is not null && block.More && upload.Holds(block.Offset, payload)) return new(CoapCode.Continue, reply);
             if (upload is null || upload.Length != block.Offset) return new(CoapCode.RequestEntityIncomplete, reply);
             if (!Append_NeedsLock(key, upload, payload)) return new(CoapCode.ServiceUnavailable, reply);
             upload.ContentFormat ??= request.ContentFormat;
@@ -122,6 +123,13 @@ internal sealed class Uploads : IDeadlines
         public byte[] Buffer = new byte[capacity];
 
         public int Length { get; set; }
+
+        /// <summary>
+        /// Whether these bytes are here already. A client that takes a late copy of an old acknowledgement for a new one (libcoap 4.3 does) sends blocks again
+        /// under new message ids; that does no harm and must not end the transfer.
+        /// </summary>
+        public bool Holds(long offset, ReadOnlySpan<byte> bytes) =>
+            offset + bytes.Length <= Length && Buffer.AsSpan((int)offset, bytes.Length).SequenceEqual(bytes);
 
         /// <summary>As the first block that named it said.</summary>
         public int? ContentFormat { get; set; }

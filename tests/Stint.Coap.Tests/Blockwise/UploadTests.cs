@@ -138,6 +138,17 @@ public sealed class UploadTests : IAsyncDisposable
     }
 
     [Fact]
+    public void A_block_that_is_sent_again_under_a_new_id_is_taken_as_it_is()
+    {
+        _rig.Exchange(Block(0, 1024));
+        _rig.Exchange(Block(1, 1024));
+        _rig.Exchange(Block(2, 1024));
+        Assert.Equal(CoapCode.Continue, _rig.Exchange(Block(1, 1024)).Code);
+        Assert.Equal(CoapCode.RequestEntityIncomplete, _rig.Exchange(Block(1, 1024, [.. _body.Reverse()])).Code);
+        Assert.Equal("same"u8, _rig.Exchange(Block(3, 1024)).Payload.Span);
+    }
+
+    [Fact]
     public void A_refused_upload_ends_at_its_first_block()
     {
         _rig.Resources.Refusal = static _ => CoapResponse.Error(CoapCode.NotFound);

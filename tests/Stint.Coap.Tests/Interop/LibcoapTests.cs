@@ -81,7 +81,7 @@ public sealed class LibcoapTests : IAsyncDisposable
     [ToolFact(Tools.CoapClient)]
     public async Task An_observer_hears_ticks_until_it_leaves()
     {
-        var output = await Client("-s", "2", "-w", "-m", "get", _server.Url("/tick"));
+        var output = await Client("-s", "3", "-w", "-m", "get", _server.Url("/tick"));
         Assert.True(output.Split("tick", StringSplitOptions.RemoveEmptyEntries).Length >= 3, output);
         await Eventually.Holds(() => _server.Counters[CoapEvent.Notification] >= 2);
     }
