@@ -34,7 +34,7 @@ public sealed class UploadTests : IAsyncDisposable
         Assert.Equal((CoapCode.Changed, "same"), (last.Code, System.Text.Encoding.UTF8.GetString(last.Payload.Span)));
         Assert.Equal((3, false), (EngineRig.BlockOf(last, OptionNumber.Block1).Number, EngineRig.BlockOf(last, OptionNumber.Block1).More));
         Assert.Equal(1, _rig.Resources.Runs);
-        Assert.Equal((0, 0), _rig.Engine.Uploads.Size);
+        Assert.Equal(0, _rig.Engine.Uploads.Size.Bytes);
     }
 
     [Fact]
@@ -146,6 +146,18 @@ public sealed class UploadTests : IAsyncDisposable
         Assert.Equal(CoapCode.Continue, _rig.Exchange(Block(1, 1024)).Code);
         Assert.Equal(CoapCode.RequestEntityIncomplete, _rig.Exchange(Block(1, 1024, [.. _body.Reverse()])).Code);
         Assert.Equal("same"u8, _rig.Exchange(Block(3, 1024)).Payload.Span);
+    }
+
+    [Fact]
+    public void A_last_block_that_is_sent_again_under_a_new_id_is_acknowledged_and_does_not_run_again()
+    {
+        A_body_in_blocks_runs_once_and_whole();
+        Assert.Equal(CoapCode.Continue, _rig.Exchange(Block(2, 1024)).Code);
+        var again = _rig.Exchange(Block(3, 1024));
+        Assert.Equal((CoapMessageType.Acknowledgement, CoapCode.Empty), (again.Type, again.Code));
+        Assert.Equal(1, _rig.Resources.Runs);
+        _rig.Time.Advance(94);
+        Assert.Equal((0, 0), _rig.Engine.Uploads.Size);
     }
 
     [Fact]
