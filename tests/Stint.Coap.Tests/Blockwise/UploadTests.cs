@@ -3,7 +3,7 @@ using Stint.Coap.Tests.Support;
 
 namespace Stint.Coap.Tests.Blockwise;
 
-public sealed class UploadTests : IAsyncDisposable
+public sealed class UploadTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new();
     private readonly byte[] _body = [.. Enumerable.Range(0, 4000).Select(i => (byte)(i * 31))];
@@ -11,7 +11,9 @@ public sealed class UploadTests : IAsyncDisposable
     public UploadTests() => _rig.Resources.Handler = (request, _) =>
         new(CoapResponse.Changed with { Payload = request.Payload.Span.SequenceEqual(_body) ? "same"u8.ToArray() : "other"u8.ToArray() });
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     private CoapMessage Block(int number, int size, byte[]? body = null, CoapOption[]? options = null)
     {

@@ -5,12 +5,14 @@ using Stint.Coap.Tests.Support;
 namespace Stint.Coap.Tests.Interop;
 
 /// <summary>libcoap's command line client against our server.</summary>
-public sealed class LibcoapTests : IAsyncDisposable
+public sealed class LibcoapTests : IAsyncLifetime
 {
     private readonly InteropServer _server = new();
     private readonly string _folder = Directory.CreateTempSubdirectory("stint-coap-").FullName;
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         Directory.Delete(_folder, recursive: true);
         await _server.DisposeAsync();
