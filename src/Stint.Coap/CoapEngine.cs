@@ -199,7 +199,7 @@ internal sealed class CoapEngine : IAsyncDisposable
             var step = refused is null ? Uploads.Accept(request) : new UploadStep(refused.Code, block with { More = false });
             if (!step.IsComplete)
             {
-                Finish(exchange, request, refused ?? new CoapResponse { Code = step.Code }, step.Block);
+                Finish(exchange, request, step.IsRepeated ? null : refused ?? new CoapResponse { Code = step.Code }, step.Block);
                 return;
             }
 

@@ -7,9 +7,10 @@ namespace Stint.Coap.Blockwise;
 /// <param name="Code">The code to answer with at once; <see cref="CoapCode.Empty"/> when the body is whole and the request can run.</param>
 /// <param name="Block">The Block1 option of the answer.</param>
 /// <param name="Body">The whole body.</param>
-internal readonly record struct UploadStep(CoapCode Code, BlockValue Block, ReadOnlyMemory<byte> Body = default)
+/// <param name="IsRepeated">The last block of a body that has been run: there is nothing to answer, the answer is on its way under the block's first id.</param>
+internal readonly record struct UploadStep(CoapCode Code, BlockValue Block, ReadOnlyMemory<byte> Body = default, bool IsRepeated = false)
 {
-    public bool IsComplete => Code == CoapCode.Empty;
+    public bool IsComplete => Code == CoapCode.Empty && !IsRepeated;
 }
 
 /// <summary>
@@ -69,11 +70,16 @@ internal sealed class Uploads : IDeadlines
         lock (_gate)
         {
             var upload = Find_NeedsLock(key, block, now, payload.Length);
-            if (upload is null || upload.Length != block.Offset) return new(CoapCode.RequestEntityIncomplete, reply);
+            if (upload is { IsFinished: true } && block.Offset + payload.Length <= upload.Length)
+                return block.More ? new(CoapCode.Continue, reply) : new(CoapCode.Empty, reply, IsRepeated: true);
+            if (upload is not null && block.More && upload.Holds(block.Offset, payload)) return new(CoapCode.Continue, reply);
+            if (upload is null or { IsFinished: true } || upload.Length != block.Offset) return new(CoapCode.RequestEntityIncomplete, reply);
             if (!Append_NeedsLock(key, upload, payload)) return new(CoapCode.ServiceUnavailable, reply);
             upload.ContentFormat ??= request.ContentFormat;
             if (block.More) return new(CoapCode.Continue, reply);
-            _store.Remove(key);
+
+            // The bytes leave with the request; that they were here is remembered for blocks that come once more.
+            _store.Put(key, new Upload(0) { Length = upload.Length, IsFinished = true }, 0, now);
             request.ContentFormat ??= upload.ContentFormat;
             return new(CoapCode.Empty, reply, upload.Buffer.AsMemory(0, upload.Length));
         }
@@ -122,6 +128,16 @@ internal sealed class Uploads : IDeadlines
         public byte[] Buffer = new byte[capacity];
 
         public int Length { get; set; }
+
+        /// <summary>Whether the body was whole and has gone to the handler.</summary>
+        public bool IsFinished { get; init; }
+
+        /// <summary>
+        /// Whether these bytes are here already. A client that takes a late copy of an old acknowledgement for a new one (libcoap 4.3 does) sends blocks again
+        /// under new message ids; that does no harm and must not end the transfer.
+        /// </summary>
+        public bool Holds(long offset, ReadOnlySpan<byte> bytes) =>
+            !IsFinished && offset + bytes.Length <= Length && Buffer.AsSpan((int)offset, bytes.Length).SequenceEqual(bytes);
 
         /// <summary>As the first block that named it said.</summary>
         public int? ContentFormat { get; set; }

@@ -6,14 +6,16 @@ using Stint.Coap.Transport;
 
 namespace Stint.Coap.Tests.Admission;
 
-public sealed class AdmissionTests : IAsyncDisposable
+public sealed class AdmissionTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new() { Client = EngineRig.Stranger };
     private readonly byte[] _large = [.. Enumerable.Range(0, 3000).Select(i => (byte)i)];
 
     public AdmissionTests() => _rig.Resources.Handler = (_, _) => new(CoapResponse.Content(_large));
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     [Fact]
     public void A_large_answer_to_a_stranger_shrinks_to_a_block_within_the_bound_and_the_rest_can_be_fetched()

@@ -4,14 +4,16 @@ using Stint.Coap.Tests.Support;
 
 namespace Stint.Coap.Tests.Blockwise;
 
-public sealed class DownloadTests : IAsyncDisposable
+public sealed class DownloadTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new();
     private readonly byte[] _body = [.. Enumerable.Range(0, 5000).Select(i => (byte)(i * 17))];
 
     public DownloadTests() => _rig.Resources.Handler = (_, _) => new(CoapResponse.Content(_body));
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     private byte[] FetchAll(CoapMessage first, Func<int, int, CoapMessage> ask)
     {

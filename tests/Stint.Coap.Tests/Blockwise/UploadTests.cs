@@ -3,7 +3,7 @@ using Stint.Coap.Tests.Support;
 
 namespace Stint.Coap.Tests.Blockwise;
 
-public sealed class UploadTests : IAsyncDisposable
+public sealed class UploadTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new();
     private readonly byte[] _body = [.. Enumerable.Range(0, 4000).Select(i => (byte)(i * 31))];
@@ -11,7 +11,9 @@ public sealed class UploadTests : IAsyncDisposable
     public UploadTests() => _rig.Resources.Handler = (request, _) =>
         new(CoapResponse.Changed with { Payload = request.Payload.Span.SequenceEqual(_body) ? "same"u8.ToArray() : "other"u8.ToArray() });
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     private CoapMessage Block(int number, int size, byte[]? body = null, CoapOption[]? options = null)
     {
@@ -34,7 +36,7 @@ public sealed class UploadTests : IAsyncDisposable
         Assert.Equal((CoapCode.Changed, "same"), (last.Code, System.Text.Encoding.UTF8.GetString(last.Payload.Span)));
         Assert.Equal((3, false), (EngineRig.BlockOf(last, OptionNumber.Block1).Number, EngineRig.BlockOf(last, OptionNumber.Block1).More));
         Assert.Equal(1, _rig.Resources.Runs);
-        Assert.Equal((0, 0), _rig.Engine.Uploads.Size);
+        Assert.Equal(0, _rig.Engine.Uploads.Size.Bytes);
     }
 
     [Fact]
@@ -135,6 +137,29 @@ public sealed class UploadTests : IAsyncDisposable
         var answer = _rig.Exchange(last);
         Assert.Equal(answer, _rig.Exchange(last));
         Assert.Equal(1, _rig.Resources.Runs);
+    }
+
+    [Fact]
+    public void A_block_that_is_sent_again_under_a_new_id_is_taken_as_it_is()
+    {
+        _rig.Exchange(Block(0, 1024));
+        _rig.Exchange(Block(1, 1024));
+        _rig.Exchange(Block(2, 1024));
+        Assert.Equal(CoapCode.Continue, _rig.Exchange(Block(1, 1024)).Code);
+        Assert.Equal(CoapCode.RequestEntityIncomplete, _rig.Exchange(Block(1, 1024, [.. _body.Reverse()])).Code);
+        Assert.Equal("same"u8, _rig.Exchange(Block(3, 1024)).Payload.Span);
+    }
+
+    [Fact]
+    public void A_last_block_that_is_sent_again_under_a_new_id_is_acknowledged_and_does_not_run_again()
+    {
+        A_body_in_blocks_runs_once_and_whole();
+        Assert.Equal(CoapCode.Continue, _rig.Exchange(Block(2, 1024)).Code);
+        var again = _rig.Exchange(Block(3, 1024));
+        Assert.Equal((CoapMessageType.Acknowledgement, CoapCode.Empty), (again.Type, again.Code));
+        Assert.Equal(1, _rig.Resources.Runs);
+        _rig.Time.Advance(94);
+        Assert.Equal((0, 0), _rig.Engine.Uploads.Size);
     }
 
     [Fact]

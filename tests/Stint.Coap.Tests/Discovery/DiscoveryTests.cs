@@ -5,7 +5,7 @@ using Stint.Coap.Tests.Support;
 
 namespace Stint.Coap.Tests.Discovery;
 
-public sealed class DiscoveryTests : IAsyncDisposable
+public sealed class DiscoveryTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new();
 
@@ -15,7 +15,9 @@ public sealed class DiscoveryTests : IAsyncDisposable
         new CoapLink { Path = "/firmware", ResourceTypes = ["binary"], Size = 262_144, ContentFormats = [42], Title = "a \"quoted\" title" },
     ];
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     private const string Temp = "</sensors/temp>;rt=\"temperature-c sensor\";if=\"sensor\";ct=\"0 50\";obs";
     private const string Firmware = "</firmware>;rt=\"binary\";ct=42;title=\"a \\\"quoted\\\" title\";sz=262144";

@@ -3,11 +3,13 @@ using Stint.Coap.Tests.Support;
 
 namespace Stint.Coap.Tests.Exchanges;
 
-public sealed class MessageLayerTests : IAsyncDisposable
+public sealed class MessageLayerTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new();
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     [Fact]
     public void A_quick_answer_rides_on_the_acknowledgement()

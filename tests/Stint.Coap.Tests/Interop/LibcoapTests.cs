@@ -5,12 +5,14 @@ using Stint.Coap.Tests.Support;
 namespace Stint.Coap.Tests.Interop;
 
 /// <summary>libcoap's command line client against our server.</summary>
-public sealed class LibcoapTests : IAsyncDisposable
+public sealed class LibcoapTests : IAsyncLifetime
 {
     private readonly InteropServer _server = new();
     private readonly string _folder = Directory.CreateTempSubdirectory("stint-coap-").FullName;
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         Directory.Delete(_folder, recursive: true);
         await _server.DisposeAsync();
@@ -81,7 +83,7 @@ public sealed class LibcoapTests : IAsyncDisposable
     [ToolFact(Tools.CoapClient)]
     public async Task An_observer_hears_ticks_until_it_leaves()
     {
-        var output = await Client("-s", "2", "-w", "-m", "get", _server.Url("/tick"));
+        var output = await Client("-s", "3", "-w", "-m", "get", _server.Url("/tick"));
         Assert.True(output.Split("tick", StringSplitOptions.RemoveEmptyEntries).Length >= 3, output);
         await Eventually.Holds(() => _server.Counters[CoapEvent.Notification] >= 2);
     }

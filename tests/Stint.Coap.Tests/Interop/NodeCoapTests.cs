@@ -5,11 +5,13 @@ using Stint.Coap.Tests.Support;
 namespace Stint.Coap.Tests.Interop;
 
 /// <summary>The npm package coap against our server.</summary>
-public sealed class NodeCoapTests : IAsyncDisposable
+public sealed class NodeCoapTests : IAsyncLifetime
 {
     private readonly InteropServer _server = new();
 
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _server.DisposeAsync().AsTask();
 
     private async Task<JsonElement> Client(string rest)
     {

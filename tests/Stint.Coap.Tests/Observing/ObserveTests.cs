@@ -5,7 +5,7 @@ using Stint.Coap.Tests.Support;
 
 namespace Stint.Coap.Tests.Observing;
 
-public sealed class ObserveTests : IAsyncDisposable
+public sealed class ObserveTests : IAsyncLifetime
 {
     private readonly EngineRig _rig = new();
     private int _value;
@@ -16,7 +16,9 @@ public sealed class ObserveTests : IAsyncDisposable
         _rig.Resources.Observation = static _ => new Observation { Interval = TimeSpan.FromSeconds(5) };
     }
 
-    public ValueTask DisposeAsync() => _rig.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _rig.DisposeAsync().AsTask();
 
     private CoapMessage Register(byte token = 7, uint observe = 0, string path = "clock") =>
         _rig.Exchange(_rig.Request(CoapCode.Get, path, [CoapOption.OfUInt(OptionNumber.Observe, observe)], token: token));
