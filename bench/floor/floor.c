@@ -9,7 +9,7 @@
  * Build:  cc -O2 -Wall -Wextra -o floor floor.c
  * Run:    floor [-c connections] [-w requests] [-n requests] [-s bytes] [-x] FOLDER COMMAND [ARGUMENT ...]
  *         FOLDER is the function's code; the socket's path is appended to COMMAND. With -x the answer must equal the request's body.
- *         -w requests come first and are not counted.
+ *         -w requests come first and are not counted. The socket is made in $TMPDIR, else in /tmp.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -155,7 +155,9 @@ int main(int argc, char **argv)
 
     /* 1. Listen, start the runtime. */
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    snprintf(socket_path, sizeof socket_path, "/tmp/stint-floor-%d", (int)getpid());
+    const char *temporary = getenv("TMPDIR");
+    int path_size = snprintf(socket_path, sizeof socket_path, "%s/stint-floor-%d", temporary && *temporary ? temporary : "/tmp", (int)getpid());
+    if (path_size < 0 || (size_t)path_size >= sizeof socket_path) fail("TMPDIR", "its path is too long for a socket");
     memcpy(address.sun_path, socket_path, sizeof address.sun_path);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, MAX_CONNECTIONS) < 0) fail(socket_path, strerror(errno));

@@ -1,5 +1,6 @@
 """The load: wrk over HTTP, and the floor's own client over the instance's socket. Any error ends the run: figures with errors in them mean nothing."""
 import json
+import os
 import re
 import threading
 import urllib.request
@@ -62,6 +63,7 @@ def floor(program, runtime, connections, size, warmup, seconds):
 
 
 def _floor(program, runtime, connections, size, warmup, requests):
-    output = run([program, "-x", "-c", f"{connections}", "-s", f"{size}", "-w", f"{warmup}", "-n", f"{requests}", FUNCTIONS / runtime, *RUNTIME_COMMANDS[runtime]], 120)
+    output = run([program, "-x", "-c", f"{connections}", "-s", f"{size}", "-w", f"{warmup}", "-n", f"{requests}", FUNCTIONS / runtime, *RUNTIME_COMMANDS[runtime]], 120,
+                 env=os.environ | {"TMPDIR": str(program.parent)})
     figures = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", output)}
     return {key: figures[key] for key in ("rps", "p50_us", "p99_us")}
