@@ -39,11 +39,23 @@ public sealed partial class StartingTests
         await using var first = await StintDaemon.StartAsync();
         await first.DeployPythonAsync("here", "def fn(input, headers): return 'here'\n", top: "min-instances = 1");
         var state = Path.Combine(first.Root, "other-state");
-        var second = await UpAsync(first.Root, "--registry", first.Registry, "--state", state, "--run", first.Run, "--http-port", "0", "--management-port", $"{first.ManagementPort}");
+        var second = await UpAsync(first.Root, "--registry", first.Registry, "--state", state, "--run", first.Run, "--http-port", "0", "--management-port", "0");
         Assert.Equal(1, second.Code);
-        Assert.True(Directory.Exists(first.Run), "the second daemon removed the first one's run folder");
+        Assert.Contains("another daemon uses the run folder", second.Error, StringComparison.Ordinal);
         await first.DeployPythonAsync("more", "def fn(input, headers): return 'more'\n");
         Assert.Equal((200, "more"), await first.CallAsync("more"));
+    }
+
+    [Fact]
+    public async Task A_run_folder_with_other_things_in_it_keeps_them()
+    {
+        await using var daemon = await StintDaemon.StartAsync(new DaemonSetup { Before = static daemon => FunctionFiles.Write(daemon.Run, ("precious/data.txt", "mine")) });
+        await daemon.DeployPythonAsync("f", "def fn(input, headers): return 'f'\n");
+        Assert.Equal((200, "f"), await daemon.CallAsync("f"));
+        daemon.Signal(15);
+        Assert.Equal(0, await daemon.ExitAsync());
+        Assert.Equal(["precious"], Directory.EnumerateFileSystemEntries(daemon.Run).Select(Path.GetFileName));
+        Directory.Delete(daemon.Run, recursive: true);
     }
 
     [Theory]
@@ -79,15 +91,24 @@ public sealed partial class StartingTests
         try
         {
             await File.WriteAllTextAsync(Path.Combine(root, "stint.toml"), "http-prt = 1\ndrain-seconds = -4\n");
-            var up = await Programs.RunAsync([.. Programs.Stint, "up", "--config", Path.Combine(root, "stint.toml"), "--max-body", "none"], root, "",
+            var up = await Programs.RunAsync([.. Programs.Stint, "up", "--config", Path.Combine(root, "stint.toml")], root, "",
                 new Dictionary<string, string> { ["GRPC_PORT"] = "many", ["COAP_PORT"] = "70000" });
             Assert.Equal(78, up.Code);
-            foreach (var wanted in new[] { "stint.toml:1:1", "`http-port`", "stint.toml:2:", "GRPC_PORT", "COAP_PORT", "--max-body" }) Assert.Contains(wanted, up.Error, StringComparison.Ordinal);
+            foreach (var wanted in new[] { "stint.toml:1:1", "`http-port`", "stint.toml:2:", "GRPC_PORT", "COAP_PORT" }) Assert.Contains(wanted, up.Error, StringComparison.Ordinal);
         }
         finally
         {
             Directory.Delete(root, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task Bad_flags_are_reported_all_at_once_with_exit_code_2()
+    {
+        var up = await UpAsync("/", "--max-body", "0", "--http-port", "x");
+        Assert.Equal(2, up.Code);
+        Assert.Contains("--max-body", up.Error, StringComparison.Ordinal);
+        Assert.Contains("--http-port", up.Error, StringComparison.Ordinal);
     }
 
     [Fact]

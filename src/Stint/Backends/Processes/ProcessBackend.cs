@@ -36,7 +36,7 @@ internal sealed partial class ProcessBackend(
     {
         if (host.RefusesToRun) throw new InstanceStartException(host.SandboxProblem!) { IsHostsFault = true };
         var spec = version.Spec.Process ?? throw new InstanceStartException($"{version.Name} is not a process function");
-        var id = RandomNumberGenerator.GetHexString(10, lowercase: true);
+        var id = RandomNumberGenerator.GetHexString(RunFolder.NameDigits, lowercase: true);
         var output = new InstanceOutput(version.Name, id, logs, TailLines);
         var resources = new InstanceResources(id, Path.Combine(options.RunFolder, id), host.Users);
         try
