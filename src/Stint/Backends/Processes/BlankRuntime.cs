@@ -31,7 +31,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
     public BlankRuntime(ProcessHost host, ProcessBackendOptions options, RuntimeKey key, string code, TimeProvider time)
     {
         (_host, _options, _key, _code, _time) = (host, options, key, code, time);
-        var id = RandomNumberGenerator.GetHexString(10, lowercase: true);
+        var id = RandomNumberGenerator.GetHexString(RunFolder.NameDigits, lowercase: true);
         Resources = new InstanceResources(id, Path.Combine(options.RunFolder, id), host.Users);
     }
 
