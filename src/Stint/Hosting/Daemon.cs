@@ -9,6 +9,7 @@ using System.Net;
 using Stint.Cli;
 using Stint.Functions.Deployments;
 using Stint.Hosting.Configuration;
+using Stint.Ingress.Coap;
 using Stint.Ingress.Http;
 using Stint.Management;
 
@@ -59,6 +60,7 @@ internal static partial class Daemon
         await management.StartAsync(stop).ConfigureAwait(false);
         endpoints.Add(new EndpointView("management", Shown(management.Urls)));
         HttpEndpoint? http = null;
+        CoapEndpoint? coap = null;
         try
         {
             if (options.HttpPort >= 0)
@@ -67,6 +69,15 @@ internal static partial class Daemon
                 http = new HttpEndpoint(new HttpIngressOptions { Listen = options.Listen, Port = options.HttpPort, MaxBody = options.MaxBodyMiB * 1024L * 1024L }, ingress, management.Services, loggers);
                 await http.StartAsync(stop).ConfigureAwait(false);
                 endpoints.Insert(0, new EndpointView("http", Shown(http.Urls)));
+            }
+
+            if (options.CoapPort >= 0)
+            {
+                var ingress = new CoapIngress(platform.Router.InvokeAsync, platform.AsyncCalls, platform.CoapFunctions, options.MaxBodyMiB * 1024L * 1024L);
+                coap = new CoapEndpoint(options.Listen, options.CoapPort, options.CoapMulticast, options.MaxBodyMiB * 1024 * 1024, ingress, loggers.CreateLogger<CoapEndpoint>());
+                coap.Start();
+                endpoints.Add(new EndpointView("coap", coap.Url));
+                platform.Changed = coap.Changed;
             }
 
             // 4.
@@ -89,7 +100,7 @@ internal static partial class Daemon
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             using var deadline = new CancellationTokenSource(limit);
             // Both at once: calls that wait for an instance still get one while the endpoint no longer accepts.
-            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
+            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, coap?.StopAsync(limit) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
             if (http is not null) await http.DisposeAsync().ConfigureAwait(false);
         }

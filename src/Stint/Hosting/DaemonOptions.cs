@@ -29,6 +29,9 @@ internal sealed record DaemonOptions
     /// <summary><c>grpc-port</c> (also <c>GRPC_PORT</c>, <c>grpc_PORT</c>): −1 = off.</summary>
     public int GrpcPort { get; init; } = 9000;
 
+    /// <summary><c>coap-multicast</c>: answer discovery sent to the group of all CoAP nodes (224.0.1.187, ff02::fd).</summary>
+    public bool CoapMulticast { get; init; }
+
     /// <summary><c>management-port</c> (also <c>MGMT_PORT</c>).</summary>
     public int ManagementPort { get; init; } = 8080;
 
@@ -64,6 +67,9 @@ internal sealed record DaemonOptions
 
     /// <summary><c>instance-budget</c>: instances of all functions together; 0 = 500.</summary>
     public int InstanceBudget { get; init; }
+
+    /// <summary><c>spares</c>: blank, sandboxed interpreters that wait for a function, for each kind of runtime in use; 0 = none.</summary>
+    public int Spares { get; init; } = 1;
 
     /// <summary><c>log-level</c>: error, warn, info, debug or trace.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
