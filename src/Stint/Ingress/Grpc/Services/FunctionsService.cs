@@ -1,8 +1,8 @@
 using Google.Protobuf;
 using Google.Protobuf.Collections;
-using Stint.Ingress.Grpc.Messages.V1;
 using Stint.Ingress.Grpc.Wire;
 using Stint.Invocations;
+using Stint.V1;
 
 namespace Stint.Ingress.Grpc.Services;
 

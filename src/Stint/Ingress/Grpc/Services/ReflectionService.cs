@@ -125,7 +125,7 @@ internal sealed class ReflectionService
         var renamed = file.Clone();
         renamed.Package = OldPackage;
         renamed.Name = "grpc/reflection/v1alpha/reflection.proto";
-        foreach (var field in renamed.MessageType.SelectMany(static message => message.Field)) field.TypeName = Moved(field.TypeName);
+        foreach (var field in renamed.MessageType.SelectMany(static message => message.Field).Where(static field => field.HasTypeName)) field.TypeName = Moved(field.TypeName);
         foreach (var method in renamed.Service.SelectMany(static service => service.Method)) (method.InputType, method.OutputType) = (Moved(method.InputType), Moved(method.OutputType));
         return renamed;
     }

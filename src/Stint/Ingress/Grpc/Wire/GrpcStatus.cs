@@ -7,7 +7,7 @@ namespace Stint.Ingress.Grpc.Wire;
 internal readonly record struct GrpcStatus(GrpcStatusCode Code, string Message = "", TimeSpan? RetryAfter = null)
 {
     /// <summary>Success.</summary>
-    public static GrpcStatus Ok => default;
+    public static GrpcStatus Ok { get; } = new(GrpcStatusCode.Ok);
 }
 
 /// <summary>Ends a call from below: the peer sent what no method can use, or a limit was met.</summary>
