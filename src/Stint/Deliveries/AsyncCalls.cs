@@ -150,6 +150,6 @@ internal sealed partial class AsyncCalls : IAsyncDisposable
         if (reply.Completion is { } completion) await completion.ConfigureAwait(false);
     }
 
-    [LoggerMessage(300, LogLevel.Warning, "{Count} asynchronous calls were given up at shutdown")]
+    [LoggerMessage(400, LogLevel.Warning, "{Count} asynchronous calls were given up at shutdown")]
     private static partial void GivenUp(ILogger logger, int count);
 }

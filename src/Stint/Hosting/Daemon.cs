@@ -9,6 +9,7 @@ using System.Net;
 using Stint.Cli;
 using Stint.Functions.Deployments;
 using Stint.Hosting.Configuration;
+using Stint.Ingress.Coap;
 using Stint.Ingress.Grpc;
 using Stint.Ingress.Http;
 using Stint.Management;
@@ -28,7 +29,10 @@ internal static partial class Daemon
             foreach (var problem in reading.Problems) await Console.Error.WriteLineAsync($"stint: {problem}").ConfigureAwait(false);
             return ExitCode.BadConfiguration;
         }
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = "/" });
+        // The empty builder: no appsettings.json, no watch on the file system, no environment that others set for their ASP.NET applications.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         DaemonLogging.Configure(builder.Logging, options);
         try
         {
@@ -57,6 +61,7 @@ internal static partial class Daemon
         await management.StartAsync(stop).ConfigureAwait(false);
         endpoints.Add(new EndpointView("management", Shown(management.Urls)));
         HttpEndpoint? http = null;
+        CoapEndpoint? coap = null;
         GrpcEndpoint? grpc = null;
         try
         {
@@ -73,6 +78,14 @@ internal static partial class Daemon
                 grpc = new GrpcEndpoint(grpcOptions, platform.Router.InvokeAsync, platform.AsyncCalls, TimeProvider.System, management.Services, loggers);
                 await grpc.StartAsync(stop).ConfigureAwait(false);
                 endpoints.Insert(endpoints.Count - 1, new EndpointView("grpc", Shown(grpc.Urls).Replace("http://", "grpc://", StringComparison.Ordinal)));
+            }
+            if (options.CoapPort >= 0)
+            {
+                var ingress = new CoapIngress(platform.Router.InvokeAsync, platform.AsyncCalls, platform.CoapFunctions, options.MaxBodyMiB * 1024L * 1024L);
+                coap = new CoapEndpoint(options.Listen, options.CoapPort, options.CoapMulticast, options.MaxBodyMiB * 1024 * 1024, ingress, loggers.CreateLogger<CoapEndpoint>());
+                coap.Start();
+                endpoints.Add(new EndpointView("coap", coap.Url));
+                platform.Changed = coap.Changed;
             }
 
             // 4.
@@ -96,7 +109,9 @@ internal static partial class Daemon
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             using var deadline = new CancellationTokenSource(limit);
             // Both at once: calls that wait for an instance still get one while the endpoint no longer accepts.
-            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, grpc?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
+            await Task.WhenAll(
+                http?.StopAsync(deadline.Token) ?? Task.CompletedTask, grpc?.StopAsync(deadline.Token) ?? Task.CompletedTask,
+                coap?.StopAsync(limit) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
             if (http is not null) await http.DisposeAsync().ConfigureAwait(false);
             if (grpc is not null) await grpc.DisposeAsync().ConfigureAwait(false);

@@ -29,6 +29,9 @@ internal sealed record DaemonOptions
     /// <summary><c>grpc-port</c> (also <c>GRPC_PORT</c>, <c>grpc_PORT</c>): −1 = off.</summary>
     public int GrpcPort { get; init; } = 9000;
 
+    /// <summary><c>coap-multicast</c>: answer discovery sent to the group of all CoAP nodes (224.0.1.187, ff02::fd).</summary>
+    public bool CoapMulticast { get; init; }
+
     /// <summary><c>management-port</c> (also <c>MGMT_PORT</c>).</summary>
     public int ManagementPort { get; init; } = 8080;
 

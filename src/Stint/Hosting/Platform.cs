@@ -19,6 +19,7 @@ using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
 using Stint.Functions.Specification;
+using Stint.Ingress.Coap;
 using Stint.Invocations;
 using Stint.Pools;
 using Stint.Routing;
@@ -66,7 +67,7 @@ internal sealed partial class Platform : IAsyncDisposable
             _budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Router = new Router(_ => Backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
-                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
+                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, name => Router.Find(name) is not null, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
@@ -111,6 +112,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls { get; }
 
+    /// <summary>Tells who observes a function that it would answer differently now; says how many representations were asked for again.</summary>
+    public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
+
     /// <summary>What an operator should know about this host, one sentence each.</summary>
     public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
 
@@ -122,6 +126,10 @@ internal sealed partial class Platform : IAsyncDisposable
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
         Registry.Start();
     }
+
+    /// <summary>Functions as CoAP shows them.</summary>
+    public IEnumerable<CoapFunction> CoapFunctions() => Registry.Snapshot.Functions.Values.Where(static function => function.Serving is not null)
+        .Select(static function => new CoapFunction(function.Name, function.Serving!.Spec.Observe == TimeSpan.Zero ? null : function.Serving.Spec.Observe));
 
     /// <summary>Deploys a function and returns when calls go to the new version.</summary>
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
@@ -197,6 +205,7 @@ internal sealed partial class Platform : IAsyncDisposable
             old.Dispose();
             return fresh;
         }, bundle);
+        Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
 

@@ -36,7 +36,7 @@ internal sealed class Reply : IDisposable
     /// <summary>
     /// Null when the instance is done with the call: the usual case. Otherwise the call goes on in the instance after this reply (its body is
     /// still streamed, or it was cancelled and has not yet acknowledged), and this ends with true when the instance is free again, with false when
-    /// it can serve nobody any more. Only the pool reads it.
+    /// it can serve nobody any more.
     /// </summary>
     public Task<bool>? Completion { get; init; }
 

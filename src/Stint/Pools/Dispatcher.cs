@@ -129,14 +129,12 @@ internal sealed class Dispatcher : IDisposable
             Discard(instance, ref then);
             return null;
         }
-        var contended = _budget.IsContended;
-        then.Settles |= contended;
         if (_queue.Count > 0)
         {
-            if (contended && _budget.ShouldYield(_account, instance))
+            if (_budget.IsContended && _budget.ShouldYield(_account, instance))
             {
                 Drain(instance, ref then);
-                _budget.BeginFree(instance);
+                _budget.Yield(instance);
                 Plan(ref then);
                 return null;
             }
@@ -510,9 +508,8 @@ internal sealed class Dispatcher : IDisposable
         urgent = Start(Version, urgent, ref memory, ref myTurn, ref then);
         // Warm ones only after everybody's urgent ones, whoever's turn it is.
         if (urgent + next == 0) warm = Start(Version, warm, ref memory, ref myTurn, ref then);
-        if (urgent + next + warm == 0 && _account.Urgent + _account.Warm == 0) return;
-        _budget.Want(_account, urgent + next, warm, memory);
-        then.Settles = true;
+        // Each call that joins a queue comes through here: only news is worth the budget's time.
+        if (_budget.Want(_account, urgent + next, warm, memory)) then.Settles = true;
     }
 
     /// <summary>How many instances of the serving version to start: for calls that wait, and to keep some warm.</summary>

@@ -31,7 +31,7 @@ internal sealed class HostBudget : IDisposable
     private readonly TimeProvider _time;
     private readonly long _origin;
     private readonly PoolAlarm _alarm;
-    private int _usedMiB, _used, _freeingMiB, _freeing;
+    private int _usedMiB, _used, _freeingMiB, _freeing, _yieldingMiB, _yielding;
     private int _settling;
     private volatile bool _contended;
 
@@ -98,27 +98,49 @@ internal sealed class HostBudget : IDisposable
         }
     }
 
-    /// <summary>Says what a pool would start if it could, under the pool's lock. The pool calls <see cref="Settle"/> afterwards, outside it.</summary>
-    public void Want(BudgetAccount account, int urgent, int warm, int memoryMiB)
+    /// <summary>
+    /// Says what a pool would start if it could, under the pool's lock; true when that is news, and then the pool calls <see cref="Settle"/> outside it.
+    /// </summary>
+    public bool Want(BudgetAccount account, int urgent, int warm, int memoryMiB)
     {
+        // Only the account's own pool writes these three, under its own lock.
+        if ((account.Urgent, account.Warm, account.NeedMiB) == (urgent, warm, memoryMiB)) return false;
         lock (_lock)
         {
             if (account.Urgent == 0) account.HungrySince = Now;
             (account.Urgent, account.Warm, account.NeedMiB) = (urgent, warm, memoryMiB);
             Review_NeedsLock();
         }
+        return true;
     }
 
-    /// <summary>Announces that an instance's room will come free soon, under the pool's lock, so that not more is given up than needed.</summary>
+    /// <summary>Announces that an instance gives way and goes with its last call, under the pool's lock, so that not more give way than needed.</summary>
+    public void Yield(PooledInstance instance)
+    {
+        if (instance.IsYielding || instance.IsFreeing) return;
+        instance.IsYielding = true;
+        lock (_lock)
+        {
+            _yielding++;
+            _yieldingMiB += instance.MemoryMiB;
+        }
+    }
+
+    /// <summary>Announces that an instance's room comes free at any moment, under the pool's lock, so that not more is taken from others than needed.</summary>
     public void BeginFree(PooledInstance instance)
     {
         if (instance.IsFreeing) return;
-        instance.IsFreeing = true;
         lock (_lock)
         {
+            if (instance.IsYielding)
+            {
+                _yielding--;
+                _yieldingMiB -= instance.MemoryMiB;
+            }
             _freeing++;
             _freeingMiB += instance.MemoryMiB;
         }
+        (instance.IsYielding, instance.IsFreeing) = (false, true);
     }
 
     /// <summary>Gives an instance's room back, under the pool's lock.</summary>
@@ -141,7 +163,7 @@ internal sealed class HostBudget : IDisposable
     {
         lock (_lock)
         {
-            if (Hungriest_NeedsLock() is not { } hungry || ReferenceEquals(hungry, account) || ComesFree_NeedsLock(hungry.NeedMiB)) return false;
+            if (Hungriest_NeedsLock() is not { } hungry || ReferenceEquals(hungry, account) || ComesFree_NeedsLock(hungry.NeedMiB, _yielding, _yieldingMiB)) return false;
             var mineAfter = Share(account.HeldMiB - instance.MemoryMiB, account.Held - 1);
             var theirsAfter = Share(hungry.HeldMiB + hungry.NeedMiB, hungry.Held + 1);
             return mineAfter >= theirsAfter || (hungry.Held == 0 && Now is var now && now >= hungry.HungrySince + Turn && now >= account.TookAt + Turn);
@@ -192,8 +214,13 @@ internal sealed class HostBudget : IDisposable
 
         var before = (next.Held, next.Urgent, next.Warm);
         next.Pool.YourTurn();
-        // A pool that lost interest has said so. One that neither started nor said so was overtaken by a change, which settles again.
-        lock (_lock) return (next.Held, next.Urgent, next.Warm) != before;
+        lock (_lock)
+        {
+            // A pool that lost interest has said so. One that neither started nor said so was overtaken by a change; look again in a while rather than at once.
+            if ((next.Held, next.Urgent, next.Warm) != before) return true;
+            _alarm.Set(Now + Turn, Now);
+            return false;
+        }
     }
 
     /// <summary>Has the least recently used idle instance of another function go; false when the rules let none go.</summary>
@@ -229,7 +256,8 @@ internal sealed class HostBudget : IDisposable
 
     private bool Fits_NeedsLock(int memoryMiB) => _used < Instances && _usedMiB + memoryMiB <= MemoryMiB;
 
-    private bool ComesFree_NeedsLock(int memoryMiB) => _used - _freeing < Instances && _usedMiB - _freeingMiB + memoryMiB <= MemoryMiB;
+    private bool ComesFree_NeedsLock(int memoryMiB, int yielding = 0, int yieldingMiB = 0) =>
+        _used - _freeing - yielding < Instances && _usedMiB - _freeingMiB - yieldingMiB + memoryMiB <= MemoryMiB;
 
     private bool OthersWait_NeedsLock(BudgetAccount account) => _contended && _accounts.Exists(other => other.Urgent > 0 && !ReferenceEquals(other, account));
 

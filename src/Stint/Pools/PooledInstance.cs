@@ -42,7 +42,10 @@ internal sealed class PooledInstance
     /// <summary>When its last call ended, or when it got ready; on the pool's clock.</summary>
     public TimeSpan LastUsed { get; set; }
 
-    /// <summary>Its room has been announced to the budget as coming free.</summary>
+    /// <summary>It gives way to another function and goes with its last call; owned by <see cref="HostBudget"/>.</summary>
+    public bool IsYielding { get; set; }
+
+    /// <summary>Its room comes free at any moment; owned by <see cref="HostBudget"/>.</summary>
     public bool IsFreeing { get; set; }
 
     /// <summary>It has been handed to disposal; once is enough.</summary>

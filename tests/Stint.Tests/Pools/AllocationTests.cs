@@ -14,7 +14,7 @@ public sealed class AllocationTests
 
     /// <summary>Bytes. Without optimisation the compiler makes a class of an asynchronous method's state, once a call; with it, the pool allocates nothing at all.</summary>
 #if DEBUG
-    private const double Limit = 256;
+    private const double Limit = 512;
 #else
     private const double Limit = 1;
 #endif

@@ -298,6 +298,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             entry.Function = result = entry.Function with { State = RegistrationState.Broken, Problems = problems, Spec = spec };
             Publish_NeedsLock();
         }
+        if (result.Serving is null) _observer.OnUnusable(result.Name, string.Join('\n', problems));
         foreach (var problem in problems) LogBroken(result.Name, problem, result.Serving is null ? "it cannot be called" : "the version before goes on serving");
         return result;
     }

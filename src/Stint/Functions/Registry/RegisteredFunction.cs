@@ -66,6 +66,9 @@ internal sealed record VersionObserver
     /// <summary>The function is gone; its instances drain. Called after the snapshot has dropped it.</summary>
     public required Action<FunctionName> OnRemoved { get; init; }
 
+    /// <summary>The function is in the registry, but no version of it could be served so far: calls are told why. <see cref="OnServing"/> or <see cref="OnRemoved"/> ends it.</summary>
+    public Action<FunctionName, string> OnUnusable { get; init; } = (_, _) => { };
+
     /// <summary>A line of a build's output, for the function's log.</summary>
     public Action<FunctionName, string> OnBuildLine { get; init; } = (_, _) => { };
 }

@@ -31,6 +31,8 @@ internal static class DaemonOptionTable
             "TCP port of the HTTP endpoint.", null, "HTTP_PORT", "http_PORT"),
         Option("coap-port", Port(-1), o => o.CoapPort, (o, v) => o with { CoapPort = v },
             "UDP port of the CoAP endpoint.", null, "COAP_PORT", "coap_PORT"),
+        Option("coap-multicast", new BooleanKind(), o => o.CoapMulticast, (o, v) => o with { CoapMulticast = v },
+            "Answer CoAP discovery that is sent to the group of all CoAP nodes (224.0.1.187, ff02::fd)."),
         Option("grpc-port", Port(-1), o => o.GrpcPort, (o, v) => o with { GrpcPort = v },
             "TCP port of the gRPC endpoint.", null, "GRPC_PORT", "grpc_PORT"),
         Option("management-port", Port(0), o => o.ManagementPort, (o, v) => o with { ManagementPort = v },

@@ -6,7 +6,7 @@
 //   4. the method reads its messages, has the function run, writes its messages
 //   5. grpc-status, whatever happened: in trailers behind messages, else alone (Trailers-Only)
 //
-// As for HTTP this is Kestrel without ASP.NET's pipeline, and the gRPC layer is our own: docs/decisions/0031-grpc.md says why.
+// As for HTTP this is Kestrel without ASP.NET's pipeline, and the gRPC layer is our own: docs/decisions/0008-grpc.md says why.
 using System.Collections.Frozen;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http.Features;

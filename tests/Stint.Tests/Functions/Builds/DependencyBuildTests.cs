@@ -61,7 +61,7 @@ public sealed class DependencyBuildTests
         };
         var lines = new List<string>();
         var error = await Assert.ThrowsAsync<BuildFailedException>(() =>
-            bench.Deployer.DeployAsync(Workbench.Name("f"), "python3", bench.Code("new", ("requirements.txt", "package")), lines.Add, CancellationToken.None));
+            bench.Deployer.DeployAsync(Workbench.Name("f"), "python3", bench.Code("new", ("requirements.txt", "package")), line => lines.Add(line.Text), CancellationToken.None));
         Assert.Equal(DeploymentFault.BuildFailed, error.Fault);
         Assert.Contains("pip install failed with exit code 1", error.Message, StringComparison.Ordinal);
         Assert.Equal(Enumerable.Range(31, 20).Select(i => $"line {i}."), error.Message.Split('\n')[1..]);

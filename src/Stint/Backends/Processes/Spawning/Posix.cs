@@ -6,6 +6,7 @@ namespace Stint.Backends.Processes.Spawning;
 /// <summary>The system calls that .NET has no API for, as glibc declares them. Errors are thrown with the call's name by <see cref="Check(int, string)"/>.</summary>
 internal static partial class Posix
 {
+    internal const int SigInt = 2;
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
     internal const int OpenReadOnly = 0;
@@ -60,6 +61,9 @@ internal static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int kill(int pid, int signal);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial nint signal(int signal, nint handler);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial uint geteuid();
