@@ -10,6 +10,7 @@ using Stint.Cli;
 using Stint.Functions.Deployments;
 using Stint.Hosting.Configuration;
 using Stint.Ingress.Coap;
+using Stint.Ingress.Grpc;
 using Stint.Ingress.Http;
 using Stint.Management;
 
@@ -61,6 +62,7 @@ internal static partial class Daemon
         endpoints.Add(new EndpointView("management", Shown(management.Urls)));
         HttpEndpoint? http = null;
         CoapEndpoint? coap = null;
+        GrpcEndpoint? grpc = null;
         try
         {
             if (options.HttpPort >= 0)
@@ -70,7 +72,13 @@ internal static partial class Daemon
                 await http.StartAsync(stop).ConfigureAwait(false);
                 endpoints.Insert(0, new EndpointView("http", Shown(http.Urls)));
             }
-
+            if (options.GrpcPort >= 0)
+            {
+                var grpcOptions = new GrpcIngressOptions { Listen = options.Listen, Port = options.GrpcPort, MaxMessage = options.GrpcMaxMessageMiB * 1024 * 1024 };
+                grpc = new GrpcEndpoint(grpcOptions, platform.Router.InvokeAsync, platform.AsyncCalls, TimeProvider.System, management.Services, loggers);
+                await grpc.StartAsync(stop).ConfigureAwait(false);
+                endpoints.Insert(endpoints.Count - 1, new EndpointView("grpc", Shown(grpc.Urls).Replace("http://", "grpc://", StringComparison.Ordinal)));
+            }
             if (options.CoapPort >= 0)
             {
                 var ingress = new CoapIngress(platform.Router.InvokeAsync, platform.AsyncCalls, platform.CoapFunctions, options.MaxBodyMiB * 1024L * 1024L);
@@ -84,6 +92,7 @@ internal static partial class Daemon
             await platform.StartAsync(stop).ConfigureAwait(false);
             await platform.Registry.WhenSettledAsync(stop).ConfigureAwait(false);
             management.IsReady = true;
+            grpc?.Ready();
             foreach (var endpoint in endpoints) Listening(logger, endpoint.Protocol, endpoint.Url);
             if (examples) await ExampleFunctions.DeployAsync(platform, endpoints, stop).ConfigureAwait(false);
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stop).ConfigureAwait(false);
@@ -100,9 +109,12 @@ internal static partial class Daemon
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             using var deadline = new CancellationTokenSource(limit);
             // Both at once: calls that wait for an instance still get one while the endpoint no longer accepts.
-            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, coap?.StopAsync(limit) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
+            await Task.WhenAll(
+                http?.StopAsync(deadline.Token) ?? Task.CompletedTask, grpc?.StopAsync(deadline.Token) ?? Task.CompletedTask,
+                coap?.StopAsync(limit) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
             if (http is not null) await http.DisposeAsync().ConfigureAwait(false);
+            if (grpc is not null) await grpc.DisposeAsync().ConfigureAwait(false);
         }
         return ExitCode.Done;
     }

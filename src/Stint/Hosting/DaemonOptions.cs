@@ -53,6 +53,9 @@ internal sealed record DaemonOptions
     /// <summary><c>max-body</c> (MiB): the largest request body; 413 beyond.</summary>
     public int MaxBodyMiB { get; init; } = 64;
 
+    /// <summary><c>grpc-max-message</c> (MiB): the longest gRPC message, in either direction; RESOURCE_EXHAUSTED beyond. Default 4, as in gRPC's own libraries.</summary>
+    public int GrpcMaxMessageMiB { get; init; } = 4;
+
     /// <summary><c>max-upload</c> (MiB): the largest function upload.</summary>
     public int MaxUploadMiB { get; init; } = 64;
 

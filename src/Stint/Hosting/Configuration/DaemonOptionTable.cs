@@ -49,6 +49,8 @@ internal static class DaemonOptionTable
             "How long running calls may go on after SIGTERM."),
         Option("max-body", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxBodyMiB, (o, v) => o with { MaxBodyMiB = v },
             "The largest request body; more is answered 413."),
+        Option("grpc-max-message", new IntegerKind(1, 1024, " (MiB)"), o => o.GrpcMaxMessageMiB, (o, v) => o with { GrpcMaxMessageMiB = v },
+            "The longest gRPC message, in either direction; more is answered RESOURCE_EXHAUSTED."),
         Option("max-upload", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxUploadMiB, (o, v) => o with { MaxUploadMiB = v },
             "The largest function upload."),
         Option("allow-local-urls", new BooleanKind(), o => o.AllowLocalUrls, (o, v) => o with { AllowLocalUrls = v },
