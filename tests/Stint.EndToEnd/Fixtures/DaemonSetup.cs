@@ -1,0 +1,20 @@
+namespace Stint.EndToEnd.Fixtures;
+
+/// <summary>How a daemon is started.</summary>
+internal sealed record DaemonSetup
+{
+    /// <summary>Flags besides folders and ports; a later flag of the same name is an error of the command line.</summary>
+    public IReadOnlyList<string> Flags { get; init; } = [];
+
+    /// <summary>Variables of its environment.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What stands before the command: <c>setpriv …</c>.</summary>
+    public IReadOnlyList<string> Prefix { get; init; } = [];
+
+    /// <summary>A folder that the test owns and that outlives the daemon; else a new one that goes with it.</summary>
+    public string? Root { get; init; }
+
+    /// <summary>Done before it starts, when its folders are known.</summary>
+    public Action<StintDaemon>? Before { get; init; }
+}

@@ -1,0 +1,23 @@
+namespace Stint.EndToEnd.Fixtures;
+
+/// <summary>One daemon for all tests of a class.</summary>
+public class SharedDaemon : IAsyncLifetime
+{
+    internal StintDaemon Daemon { get; private set; } = null!;
+
+    /// <summary>Its flags.</summary>
+    protected virtual IReadOnlyList<string> Flags => [];
+
+    /// <inheritdoc/>
+    public async Task InitializeAsync()
+    {
+        Daemon = await StintDaemon.StartAsync(new DaemonSetup { Flags = Flags });
+        await PrepareAsync();
+    }
+
+    /// <inheritdoc/>
+    public async Task DisposeAsync() => await Daemon.DisposeAsync();
+
+    /// <summary>Deploys what every test needs.</summary>
+    protected virtual Task PrepareAsync() => Task.CompletedTask;
+}
