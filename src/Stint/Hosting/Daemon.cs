@@ -7,6 +7,7 @@
 //   5. SIGTERM       /readyz says no; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
 using System.Net;
 using Stint.Cli;
+using Stint.Dialects.UniFaas;
 using Stint.Functions.Deployments;
 using Stint.Hosting.Configuration;
 using Stint.Ingress.Http;
@@ -55,18 +56,26 @@ internal static partial class Daemon
         // 3.
         var options = platform.Options;
         List<EndpointView> endpoints = [];
-        await using var management = new ManagementEndpoint(builder, platform, () => endpoints);
+        var maxBody = options.MaxBodyMiB * 1024L * 1024L;
+        var uniFaas = new HttpIngress(new UniFaasDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, maxBody);
+        await using var management = new ManagementEndpoint(builder, platform, uniFaas, () => endpoints);
         await management.StartAsync(stop).ConfigureAwait(false);
         endpoints.Add(new EndpointView("management", Shown(management.Urls)));
-        HttpEndpoint? http = null;
+        HttpEndpoint? http = null, uniFaasAlone = null;
         try
         {
             if (options.HttpPort >= 0)
             {
-                var ingress = new HttpIngress(platform.Router.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L);
-                http = new HttpEndpoint(new HttpIngressOptions { Listen = options.Listen, Port = options.HttpPort, MaxBody = options.MaxBodyMiB * 1024L * 1024L }, ingress, management.Services, loggers);
+                var ingress = new HttpIngress(new StintDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, maxBody);
+                http = new HttpEndpoint(new HttpIngressOptions { Listen = options.Listen, Port = options.HttpPort, MaxBody = maxBody }, ingress, management.Services, loggers);
                 await http.StartAsync(stop).ConfigureAwait(false);
                 endpoints.Insert(0, new EndpointView("http", Shown(http.Urls)));
+            }
+            if (options.UniFaasPort >= 0)
+            {
+                uniFaasAlone = new HttpEndpoint(new HttpIngressOptions { Listen = options.Listen, Port = options.UniFaasPort, MaxBody = maxBody }, uniFaas, management.Services, loggers);
+                await uniFaasAlone.StartAsync(stop).ConfigureAwait(false);
+                endpoints.Add(new EndpointView("unifaas", Shown(uniFaasAlone.Urls)));
             }
 
             // 4.
@@ -89,9 +98,10 @@ internal static partial class Daemon
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             using var deadline = new CancellationTokenSource(limit);
             // Both at once: calls that wait for an instance still get one while the endpoint no longer accepts.
-            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
+            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, uniFaasAlone?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
             if (http is not null) await http.DisposeAsync().ConfigureAwait(false);
+            if (uniFaasAlone is not null) await uniFaasAlone.DisposeAsync().ConfigureAwait(false);
         }
         return ExitCode.Done;
     }

@@ -29,6 +29,9 @@ internal sealed record DaemonOptions
     /// <summary><c>grpc-port</c> (also <c>GRPC_PORT</c>, <c>grpc_PORT</c>): −1 = off.</summary>
     public int GrpcPort { get; init; } = 9000;
 
+    /// <summary><c>unifaas-port</c> (also <c>UNIFAAS_PORT</c>): −1 = off; the management endpoint serves <c>/invoke/…</c> anyway.</summary>
+    public int UniFaasPort { get; init; } = -1;
+
     /// <summary><c>management-port</c> (also <c>MGMT_PORT</c>).</summary>
     public int ManagementPort { get; init; } = 8080;
 

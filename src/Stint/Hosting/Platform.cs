@@ -34,7 +34,6 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ConcurrentDictionary<FunctionName, BundleLease> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
-    private readonly HostBudget _budget;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
@@ -63,10 +62,10 @@ internal sealed partial class Platform : IAsyncDisposable
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
             Backend = new ProcessBackend(Host, processes, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
-            _budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => Backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
+            Router = new Router(_ => Backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
-                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
+                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, name => Router.Find(name) is not null, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
@@ -98,6 +97,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>The process sandbox.</summary>
     public IBackend Backend { get; }
+
+    /// <summary>The host's room.</summary>
+    public HostBudget Budget { get; }
 
     /// <summary>Functions' pools by name.</summary>
     public Router Router { get; }
@@ -150,17 +152,17 @@ internal sealed partial class Platform : IAsyncDisposable
         await Bundles.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
         await Logs.DisposeAsync().ConfigureAwait(false);
-        _budget.Dispose();
+        Budget.Dispose();
         _folders.Dispose();
     }
 
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
-    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems) ReadToml(string text, string path)
+    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var reading = FunctionToml.Read(text);
-        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))]);
+        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
     }
 
     private async Task TryOutAsync(FunctionVersion version, CancellationToken cancellationToken)

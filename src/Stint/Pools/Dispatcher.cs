@@ -195,7 +195,7 @@ internal sealed class Dispatcher : IDisposable
 
     private Reply GaveUp(Call call) => call.Invocation.CallerTimeout is { } own && own < Version.Spec.QueueTimeout
         ? Refusals.CallerTimedOutWaiting(Version)
-        : Refusals.WaitedTooLong(Version, Problem());
+        : Refusals.WaitedTooLong(Version, Problem(), _backoff.LastError is not null);
 
     // ── instances ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -20,7 +20,7 @@ internal static class DaemonOptionTable
     public static IReadOnlyList<DaemonOption> All { get; } =
     [
         Option("registry", new PathKind(), o => o.Registry, (o, v) => o with { Registry = v },
-            "Folder of the functions.", "/var/lib/stint/functions as root, else ~/.local/share/stint/functions"),
+            "Folder of the functions.", "/var/lib/stint/functions as root, else ~/.local/share/stint/functions") with { Short = "-r" },
         Option("state", new PathKind(), o => o.State, (o, v) => o with { State = v },
             "Folder of what the daemon keeps: built bundles, build cache, logs, token.", "/var/lib/stint/state as root, else ~/.local/share/stint/state"),
         Option("run", new PathKind(), o => o.Run, (o, v) => o with { Run = v },
@@ -33,6 +33,8 @@ internal static class DaemonOptionTable
             "UDP port of the CoAP endpoint.", null, "COAP_PORT", "coap_PORT"),
         Option("grpc-port", Port(-1), o => o.GrpcPort, (o, v) => o with { GrpcPort = v },
             "TCP port of the gRPC endpoint.", null, "GRPC_PORT", "grpc_PORT"),
+        Option("unifaas-port", Port(-1), o => o.UniFaasPort, (o, v) => o with { UniFaasPort = v },
+            "TCP port of UniFaaS's endpoint /invoke/FUNCTION/PATH alone, 8123 as a rule; the management endpoint has it anyway.", null, "UNIFAAS_PORT"),
         Option("management-port", Port(0), o => o.ManagementPort, (o, v) => o with { ManagementPort = v },
             "TCP port of the management endpoint.", null, "MGMT_PORT"),
         Option("management-listen", new AddressListKind(), o => o.ManagementListen, (o, v) => o with { ManagementListen = v },
@@ -58,7 +60,7 @@ internal static class DaemonOptionTable
         Option("instance-budget", new IntegerKind(0, 100_000), o => o.InstanceBudget, (o, v) => o with { InstanceBudget = v },
             "Instances of all functions together; 0 = 500."),
         Option("log-level", new WordKind<LogLevel>(("error", LogLevel.Error), ("warn", LogLevel.Warning), ("info", LogLevel.Information), ("debug", LogLevel.Debug), ("trace", LogLevel.Trace)),
-            o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs."),
+            o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs.") with { Short = "-l" },
         Option("log-format", new WordKind<LogFormat>(("text", LogFormat.Text), ("json", LogFormat.Json)), o => o.LogFormat, (o, v) => o with { LogFormat = v },
             "One readable line or one JSON object an event."),
         Option("function-log-size", new IntegerKind(1, 1024, " (MiB)"), o => o.FunctionLogMiB, (o, v) => o with { FunctionLogMiB = v },
