@@ -160,6 +160,21 @@ internal sealed record FunctionDetailView : FunctionView
 
     /// <summary>Why it does not run, in a sentence; null when it does.</summary>
     public string? Why { get; init; }
+
+    /// <summary>When the next instance is tried, while starts or instances keep failing; null when nothing has to wait.</summary>
+    public DateTimeOffset? NextRetryAt { get; init; }
+
+    /// <summary>Instances that did not get ready.</summary>
+    public long StartFailures { get; init; }
+
+    /// <summary>Instances that ended by themselves.</summary>
+    public long Deaths { get; init; }
+
+    /// <summary>Instances that were killed because they broke their contract or did not let go of a call.</summary>
+    public long Replaced { get; init; }
+
+    /// <summary>The version whose instances are booting to take over; empty when no deployment is under way.</summary>
+    public string NextVersion { get; init => field = value ?? ""; } = "";
 }
 
 /// <summary>One running copy of a function.</summary>
@@ -242,6 +257,7 @@ internal sealed record LogLineView
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(DaemonView))]
 [JsonSerializable(typeof(FunctionListView))]
+[JsonSerializable(typeof(TopView))]
 [JsonSerializable(typeof(FunctionDetailView))]
 [JsonSerializable(typeof(DeployEventView))]
 [JsonSerializable(typeof(ErrorBodyView))]
