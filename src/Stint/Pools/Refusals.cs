@@ -37,10 +37,11 @@ internal static class Refusals
         Reply.Failure(Outcome.Unavailable, $"an instance of {version.Name} did not start: {error}", remaining > Soon ? remaining : Soon);
 
     /// <summary>One instance alone is larger than the host's budget.</summary>
-    public static Reply TooLarge(FunctionVersion version, HostBudget budget) => Reply.Failure(
-        Outcome.Unavailable,
-        $"an instance of {version.Name} needs {HostBudget.MemoryOf(version)} MiB, and all instances of this host together may have {budget.MemoryMiB} MiB; lower memory in function.toml or raise memory-budget",
-        TimeSpan.FromSeconds(60));
+    public static Reply TooLarge(FunctionVersion version, HostBudget budget) => Reply.Failure(Outcome.Unavailable, LargerThanHost(version, budget), TimeSpan.FromSeconds(60));
+
+    /// <summary>The text of <see cref="TooLarge"/>.</summary>
+    public static string LargerThanHost(FunctionVersion version, HostBudget budget) =>
+        $"an instance of {version.Name} needs {HostBudget.MemoryOf(version)} MiB, and all instances of this host together may have {budget.MemoryMiB} MiB; lower memory in function.toml or raise memory-budget";
 
     /// <summary>The deadline passed while it ran.</summary>
     public static Reply TimedOut(FunctionVersion version, bool byCaller, Task<bool>? completion) => Reply.Failure(
