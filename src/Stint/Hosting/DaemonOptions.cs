@@ -71,6 +71,9 @@ internal sealed record DaemonOptions
     /// <summary><c>instance-budget</c>: instances of all functions together; 0 = 500.</summary>
     public int InstanceBudget { get; init; }
 
+    /// <summary><c>spares</c>: blank, sandboxed interpreters that wait for a function, for each kind of runtime in use; 0 = none.</summary>
+    public int Spares { get; init; } = 1;
+
     /// <summary><c>log-level</c>: error, warn, info, debug or trace.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 

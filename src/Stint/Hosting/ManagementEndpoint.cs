@@ -4,6 +4,7 @@
 //   2. the Host header: only names of this endpoint, and no foreign Origin, so that a web page in a browser on this host cannot either
 //   3. the token, when the endpoint is open to others
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Stint.Backends.Processes.Sandboxing;
@@ -65,8 +66,18 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
     public bool IsReady { set => _ready = value; }
 
     /// <summary>Begins to listen.</summary>
-    /// <exception cref="IOException">An address cannot be bound.</exception>
-    public Task StartAsync(CancellationToken cancellationToken) => _app.StartAsync(cancellationToken);
+    /// <exception cref="IOException">An address cannot be bound; the message says what to do.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _app.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or SocketException)
+        {
+            throw new IOException($"the management endpoint cannot listen: {failure.Message} Stop what uses the address, or choose another with --management-port or --management-listen", failure);
+        }
+    }
 
     /// <summary>Stops accepting and waits for running requests until the token fires.</summary>
     public Task StopAsync(CancellationToken cancellationToken) => _app.StopAsync(cancellationToken);

@@ -36,6 +36,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
     private readonly HostBudget _budget;
+    private readonly ProcessBackend _backend;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
@@ -51,6 +52,8 @@ internal sealed partial class Platform : IAsyncDisposable
             {
                 RunFolder = options.Run,
                 StateFolder = Path.Combine(options.State, "sandbox"),
+                LinksFolder = Path.Combine(options.State, "spares"),
+                Spares = options.Spares,
                 Runtimes = RuntimeFiles.Unpack(options.State),
                 Python3 = options.Python3 ?? HostPrograms.Find("python3"),
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
@@ -63,9 +66,10 @@ internal sealed partial class Platform : IAsyncDisposable
             Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            Backend = new ProcessBackend(Host, processes, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            Spares = new Spares(Host, processes, time, loggers.CreateLogger<Spares>());
+            _backend = new ProcessBackend(Host, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             _budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => Backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Router = new Router(_ => _backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
                 new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
@@ -97,8 +101,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Built code.</summary>
     public BundleStore Bundles { get; }
 
-    /// <summary>The process sandbox.</summary>
-    public IBackend Backend { get; }
+    /// <summary>Runtimes that wait for a function.</summary>
+    public Spares Spares { get; }
 
     /// <summary>Functions' pools by name.</summary>
     public Router Router { get; }
@@ -155,6 +159,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await AsyncCalls.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
+        await Spares.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
         await Logs.DisposeAsync().ConfigureAwait(false);
@@ -175,7 +180,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         try
         {
-            await using var instance = await Backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
+            await using var instance = await _backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
         }
         catch (InstanceStartException failure)
         {
@@ -187,6 +192,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
         var bundle = Bundles.Hold(version.Folder);
+        _backend.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults

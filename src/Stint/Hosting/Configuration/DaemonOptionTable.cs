@@ -61,6 +61,8 @@ internal static class DaemonOptionTable
             "What all instances together may be promised; 0 = three quarters of the host's memory."),
         Option("instance-budget", new IntegerKind(0, 100_000), o => o.InstanceBudget, (o, v) => o with { InstanceBudget = v },
             "Instances of all functions together; 0 = 500."),
+        Option("spares", new IntegerKind(0, 64), o => o.Spares, (o, v) => o with { Spares = v },
+            "Blank, sandboxed interpreters that wait for a function, for each kind of runtime in use: they make cold starts quick and cost a few MiB each (Node.js 40); 0 = none."),
         Option("log-level", new WordKind<LogLevel>(("error", LogLevel.Error), ("warn", LogLevel.Warning), ("info", LogLevel.Information), ("debug", LogLevel.Debug), ("trace", LogLevel.Trace)),
             o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs."),
         Option("log-format", new WordKind<LogFormat>(("text", LogFormat.Text), ("json", LogFormat.Json)), o => o.LogFormat, (o, v) => o with { LogFormat = v },

@@ -41,9 +41,9 @@ internal sealed class HttpEndpoint : IAsyncDisposable
         {
             await _server.StartAsync(_ingress, cancellationToken).ConfigureAwait(false);
         }
-        catch (SocketException failure)
+        catch (Exception failure) when (failure is IOException or SocketException)
         {
-            throw new IOException($"the HTTP endpoint cannot listen: {failure.Message}", failure);
+            throw new IOException($"the HTTP endpoint cannot listen: {failure.Message} Stop what uses the address, or choose another with --http-port or --listen", failure);
         }
     }
 
