@@ -7,8 +7,9 @@
  *     requests=100000 connections=1 bytes=12 rps=41000 p50_us=22.1 p99_us=40.3 max_us=310.0 hello_ms=18.2 ready_ms=2.1
  *
  * Build:  cc -O2 -Wall -Wextra -o floor floor.c
- * Run:    floor [-c connections] [-n requests] [-s bytes] [-x] FOLDER COMMAND [ARGUMENT ...]
+ * Run:    floor [-c connections] [-w requests] [-n requests] [-s bytes] [-x] FOLDER COMMAND [ARGUMENT ...]
  *         FOLDER is the function's code; the socket's path is appended to COMMAND. With -x the answer must equal the request's body.
+ *         -w requests come first and are not counted. The socket is made in $TMPDIR, else in /tmp.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -134,18 +135,19 @@ static int by_value(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    long connections = 1, requests = 100000, bytes = 12;
+    long connections = 1, warmup = 0, requests = 100000, bytes = 12;
     int check = 0;
-    for (int option; (option = getopt(argc, argv, "+c:n:s:x")) != -1;)
+    for (int option; (option = getopt(argc, argv, "+c:w:n:s:x")) != -1;)
         switch (option) {
             case 'c': connections = atol(optarg); break;
+            case 'w': warmup = atol(optarg); break;
             case 'n': requests = atol(optarg); break;
             case 's': bytes = atol(optarg); break;
             case 'x': check = 1; break;
             default: return 2;
         }
-    if (argc - optind < 2 || connections < 1 || connections > MAX_CONNECTIONS || requests < connections || bytes < 0) {
-        fprintf(stderr, "usage: floor [-c connections] [-n requests] [-s bytes] [-x] FOLDER COMMAND [ARGUMENT ...]\n");
+    if (argc - optind < 2 || connections < 1 || connections > MAX_CONNECTIONS || requests < connections || warmup < 0 || bytes < 0) {
+        fprintf(stderr, "usage: floor [-c connections] [-w requests] [-n requests] [-s bytes] [-x] FOLDER COMMAND [ARGUMENT ...]\n");
         return 2;
     }
     char folder[4096];
@@ -153,7 +155,9 @@ int main(int argc, char **argv)
 
     /* 1. Listen, start the runtime. */
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    snprintf(socket_path, sizeof socket_path, "/tmp/stint-floor-%d", (int)getpid());
+    const char *temporary = getenv("TMPDIR");
+    int path_size = snprintf(socket_path, sizeof socket_path, "%s/stint-floor-%d", temporary && *temporary ? temporary : "/tmp", (int)getpid());
+    if (path_size < 0 || (size_t)path_size >= sizeof socket_path) fail("TMPDIR", "its path is too long for a socket");
     memcpy(address.sun_path, socket_path, sizeof address.sun_path);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, MAX_CONNECTIONS) < 0) fail(socket_path, strerror(errno));
@@ -206,7 +210,8 @@ int main(int argc, char **argv)
     /* 4. Requests. One connection and a small message: plain send and recv. Else epoll, reading while there is still something to write. */
     int plain = connections == 1 && bytes <= PIECE;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    uint32_t *times = calloc((size_t)requests, sizeof *times);
+    long all_requests = warmup + requests;
+    uint32_t *times = calloc((size_t)all_requests, sizeof *times);
     if (!times) fail("memory", strerror(errno));
     long begun = 0, finished = 0;
     uint64_t first = now();
@@ -216,7 +221,7 @@ int main(int argc, char **argv)
         all[i].begun = now();
         begun++;
     }
-    while (finished < requests) {
+    while (finished < all_requests) {
         struct epoll_event events[64];
         int count = 1;
         if (plain) { all[0].begun = now(); send_all(all[0].fd, message, message_size); events[0].data.u32 = 0; }
@@ -238,14 +243,16 @@ int main(int argc, char **argv)
                 if (!take(c, check ? body : NULL, (size_t)bytes)) continue;
                 uint64_t end_time = now();
                 times[finished++] = (uint32_t)(end_time - c->begun);
+                if (finished == warmup) first = end_time;
                 c->sent = c->answered = 0;
                 c->begun = 0;
                 if (plain) break;
-                if (begun < requests) { begun++; c->begun = end_time; }
+                if (begun < all_requests) { begun++; c->begun = end_time; }
             }
         }
     }
     double seconds = (double)(now() - first) / 1e9;
+    times += warmup;
     qsort(times, (size_t)requests, sizeof *times, by_value);
     printf("requests=%ld connections=%ld bytes=%ld rps=%.0f p50_us=%.1f p99_us=%.1f max_us=%.1f hello_ms=%.1f ready_ms=%.1f\n", requests, connections, bytes,
            (double)requests / seconds, times[requests / 2] / 1e3, times[requests * 99 / 100] / 1e3, times[requests - 1] / 1e3,

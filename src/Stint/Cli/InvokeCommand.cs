@@ -122,7 +122,7 @@ internal static class InvokeCommand
         {
             throw new CliException($"nothing answers calls at {request.RequestUri!.GetLeftPart(UriPartial.Authority)}. Start a daemon with 'stint up', or name another endpoint with --endpoint.", ExitCode.Unreachable);
         }
-        catch (Exception e) when (e is HttpRequestException or HttpIOException)
+        catch (Exception e) when (e is HttpRequestException or HttpIOException or IOException { InnerException: System.Net.Sockets.SocketException })
         {
             throw new CliException($"the call of {function} broke off: {e.Message.TrimEnd('.')}. See 'stint logs {function}'.");
         }

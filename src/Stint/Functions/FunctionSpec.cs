@@ -33,6 +33,9 @@ internal sealed record FunctionSpec
     /// <summary><c>ahead</c>: successors of a single-use instance that are started before they are needed.</summary>
     public int Ahead { get; init; }
 
+    /// <summary><c>observe</c> (seconds): CoAP clients may observe the function and get a fresh answer this often; zero = they may not, <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> (−1) = only when told to.</summary>
+    public TimeSpan Observe { get; init; }
+
     /// <summary><c>[env]</c>: environment variables of the function.</summary>
     public IReadOnlyDictionary<string, string> Env { get; init; } = new Dictionary<string, string>();
 

@@ -10,6 +10,8 @@ using Stint.Cli;
 using Stint.Dialects.UniFaas;
 using Stint.Functions.Deployments;
 using Stint.Hosting.Configuration;
+using Stint.Ingress.Coap;
+using Stint.Ingress.Grpc;
 using Stint.Ingress.Http;
 using Stint.Management;
 
@@ -62,6 +64,8 @@ internal static partial class Daemon
         await management.StartAsync(stop).ConfigureAwait(false);
         endpoints.Add(new EndpointView("management", Shown(management.Urls)));
         HttpEndpoint? http = null, uniFaasAlone = null;
+        CoapEndpoint? coap = null;
+        GrpcEndpoint? grpc = null;
         try
         {
             if (options.HttpPort >= 0)
@@ -77,11 +81,27 @@ internal static partial class Daemon
                 await uniFaasAlone.StartAsync(stop).ConfigureAwait(false);
                 endpoints.Add(new EndpointView("unifaas", Shown(uniFaasAlone.Urls)));
             }
+            if (options.GrpcPort >= 0)
+            {
+                var grpcOptions = new GrpcIngressOptions { Listen = options.Listen, Port = options.GrpcPort, MaxMessage = options.GrpcMaxMessageMiB * 1024 * 1024 };
+                grpc = new GrpcEndpoint(grpcOptions, platform.Router.InvokeAsync, platform.AsyncCalls, TimeProvider.System, management.Services, loggers);
+                await grpc.StartAsync(stop).ConfigureAwait(false);
+                endpoints.Insert(endpoints.Count - 1, new EndpointView("grpc", Shown(grpc.Urls).Replace("http://", "grpc://", StringComparison.Ordinal)));
+            }
+            if (options.CoapPort >= 0)
+            {
+                var ingress = new CoapIngress(platform.Router.InvokeAsync, platform.AsyncCalls, platform.CoapFunctions, options.MaxBodyMiB * 1024L * 1024L);
+                coap = new CoapEndpoint(options.Listen, options.CoapPort, options.CoapMulticast, options.MaxBodyMiB * 1024 * 1024, ingress, loggers.CreateLogger<CoapEndpoint>());
+                coap.Start();
+                endpoints.Add(new EndpointView("coap", coap.Url));
+                platform.Changed = coap.Changed;
+            }
 
             // 4.
             await platform.StartAsync(stop).ConfigureAwait(false);
             await platform.Registry.WhenSettledAsync(stop).ConfigureAwait(false);
             management.IsReady = true;
+            grpc?.Ready();
             foreach (var endpoint in endpoints) Listening(logger, endpoint.Protocol, endpoint.Url);
             if (examples) await ExampleFunctions.DeployAsync(platform, endpoints, stop).ConfigureAwait(false);
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stop).ConfigureAwait(false);
@@ -98,9 +118,12 @@ internal static partial class Daemon
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             using var deadline = new CancellationTokenSource(limit);
             // Both at once: calls that wait for an instance still get one while the endpoint no longer accepts.
-            await Task.WhenAll(http?.StopAsync(deadline.Token) ?? Task.CompletedTask, uniFaasAlone?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
+            await Task.WhenAll(
+                http?.StopAsync(deadline.Token) ?? Task.CompletedTask, grpc?.StopAsync(deadline.Token) ?? Task.CompletedTask,
+                coap?.StopAsync(limit) ?? Task.CompletedTask, uniFaasAlone?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token)).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
             if (http is not null) await http.DisposeAsync().ConfigureAwait(false);
+            if (grpc is not null) await grpc.DisposeAsync().ConfigureAwait(false);
             if (uniFaasAlone is not null) await uniFaasAlone.DisposeAsync().ConfigureAwait(false);
         }
         return ExitCode.Done;

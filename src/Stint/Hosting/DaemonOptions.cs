@@ -29,6 +29,9 @@ internal sealed record DaemonOptions
     /// <summary><c>grpc-port</c> (also <c>GRPC_PORT</c>, <c>grpc_PORT</c>): −1 = off.</summary>
     public int GrpcPort { get; init; } = 9000;
 
+    /// <summary><c>coap-multicast</c>: answer discovery sent to the group of all CoAP nodes (224.0.1.187, ff02::fd).</summary>
+    public bool CoapMulticast { get; init; }
+
     /// <summary><c>unifaas-port</c> (also <c>UNIFAAS_PORT</c>): −1 = off; the management endpoint serves <c>/invoke/…</c> anyway.</summary>
     public int UniFaasPort { get; init; } = -1;
 
@@ -53,6 +56,9 @@ internal sealed record DaemonOptions
     /// <summary><c>max-body</c> (MiB): the largest request body; 413 beyond.</summary>
     public int MaxBodyMiB { get; init; } = 64;
 
+    /// <summary><c>grpc-max-message</c> (MiB): the longest gRPC message, in either direction; RESOURCE_EXHAUSTED beyond. Default 4, as in gRPC's own libraries.</summary>
+    public int GrpcMaxMessageMiB { get; init; } = 4;
+
     /// <summary><c>max-upload</c> (MiB): the largest function upload.</summary>
     public int MaxUploadMiB { get; init; } = 64;
 
@@ -67,6 +73,9 @@ internal sealed record DaemonOptions
 
     /// <summary><c>instance-budget</c>: instances of all functions together; 0 = 500.</summary>
     public int InstanceBudget { get; init; }
+
+    /// <summary><c>spares</c>: blank, sandboxed interpreters that wait for a function, for each kind of runtime in use; 0 = none.</summary>
+    public int Spares { get; init; } = 1;
 
     /// <summary><c>log-level</c>: error, warn, info, debug or trace.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;

@@ -6,6 +6,7 @@
 //
 // UniFaaS's /invoke/… stands before 2 and 3: it is an invocation endpoint that happens to be at this port, as open as the HTTP endpoint and no way to manage anything. Step 1 holds for it too.
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -75,8 +76,18 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
     public bool IsReady { set => _ready = value; }
 
     /// <summary>Begins to listen.</summary>
-    /// <exception cref="IOException">An address cannot be bound.</exception>
-    public Task StartAsync(CancellationToken cancellationToken) => _app.StartAsync(cancellationToken);
+    /// <exception cref="IOException">An address cannot be bound; the message says what to do.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _app.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or SocketException)
+        {
+            throw new IOException($"the management endpoint cannot listen: {failure.Message} Stop what uses the address, or choose another with --management-port or --management-listen", failure);
+        }
+    }
 
     /// <summary>Stops accepting and waits for running requests until the token fires.</summary>
     public Task StopAsync(CancellationToken cancellationToken) => _app.StopAsync(cancellationToken);

@@ -19,6 +19,7 @@ using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
 using Stint.Functions.Specification;
+using Stint.Ingress.Coap;
 using Stint.Invocations;
 using Stint.Pools;
 using Stint.Routing;
@@ -34,6 +35,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ConcurrentDictionary<FunctionName, BundleLease> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
+    private readonly ProcessBackend _backend;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
@@ -49,6 +51,8 @@ internal sealed partial class Platform : IAsyncDisposable
             {
                 RunFolder = options.Run,
                 StateFolder = Path.Combine(options.State, "sandbox"),
+                LinksFolder = Path.Combine(options.State, "spares"),
+                Spares = options.Spares,
                 Runtimes = RuntimeFiles.Unpack(options.State),
                 Python3 = options.Python3 ?? HostPrograms.Find("python3"),
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
@@ -61,9 +65,10 @@ internal sealed partial class Platform : IAsyncDisposable
             Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            Backend = new ProcessBackend(Host, processes, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            Spares = new Spares(Host, processes, time, loggers.CreateLogger<Spares>());
+            _backend = new ProcessBackend(Host, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => Backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
                 new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
@@ -95,8 +100,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Built code.</summary>
     public BundleStore Bundles { get; }
 
-    /// <summary>The process sandbox.</summary>
-    public IBackend Backend { get; }
+    /// <summary>Runtimes that wait for a function.</summary>
+    public Spares Spares { get; }
 
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
@@ -113,6 +118,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls { get; }
 
+    /// <summary>Tells who observes a function that it would answer differently now; says how many representations were asked for again.</summary>
+    public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
+
     /// <summary>What an operator should know about this host, one sentence each.</summary>
     public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
 
@@ -124,6 +132,10 @@ internal sealed partial class Platform : IAsyncDisposable
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
         Registry.Start();
     }
+
+    /// <summary>Functions as CoAP shows them.</summary>
+    public IEnumerable<CoapFunction> CoapFunctions() => Registry.Snapshot.Functions.Values.Where(static function => function.Serving is not null)
+        .Select(static function => new CoapFunction(function.Name, function.Serving!.Spec.Observe == TimeSpan.Zero ? null : function.Serving.Spec.Observe));
 
     /// <summary>Deploys a function and returns when calls go to the new version.</summary>
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
@@ -149,6 +161,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await AsyncCalls.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
+        await Spares.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
         await Logs.DisposeAsync().ConfigureAwait(false);
@@ -169,7 +182,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         try
         {
-            await using var instance = await Backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
+            await using var instance = await _backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
         }
         catch (InstanceStartException failure)
         {
@@ -181,6 +194,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
         var bundle = Bundles.Hold(version.Folder);
+        _backend.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
@@ -199,6 +213,7 @@ internal sealed partial class Platform : IAsyncDisposable
             old.Dispose();
             return fresh;
         }, bundle);
+        Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
 

@@ -73,6 +73,10 @@ internal sealed class ManagementClient : IDisposable
     public async Task<int> WipeAsync(CancellationToken cancellationToken) =>
         (await AskAsync(HttpMethod.Delete, "functions", ManagementJson.Default.RemovedView, cancellationToken)).Removed;
 
+    /// <summary><c>POST functions/{name}/notify</c>: says how many observed answers are asked for again.</summary>
+    public async Task<int> NotifyAsync(string name, CancellationToken cancellationToken) =>
+        (await AskAsync(HttpMethod.Post, $"functions/{Uri.EscapeDataString(name)}/notify", ManagementJson.Default.NotifiedView, cancellationToken)).Representations;
+
     /// <summary><c>PUT functions/{name}</c>: uploads and yields the daemon's reports until the build has ended; the last is <c>deployed</c> or <c>failed</c>.</summary>
     /// <param name="zip">The code; read once, not disposed of.</param>
     public async IAsyncEnumerable<DeployEventView> DeployAsync(string name, string functionToml, Stream zip, [EnumeratorCancellation] CancellationToken cancellationToken)

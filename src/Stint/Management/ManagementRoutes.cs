@@ -28,6 +28,7 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
         routes.MapGet(Root + "/functions/{name}", DescribeAsync);
         routes.MapPut(Root + "/functions/{name}", DeployAsync);
         routes.MapDelete(Root + "/functions/{name}", RemoveAsync);
+        routes.MapPost(Root + "/functions/{name}/notify", NotifyAsync);
         routes.MapGet(Root + "/logs", LogsAsync);
     }
 
@@ -88,6 +89,14 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
         {
             await ManagementError.WriteAsync(context, failure).ConfigureAwait(false);
         }
+    }
+
+    private Task NotifyAsync(HttpContext context)
+    {
+        if (!TryGetFunction(context, out var name, out var refused)) return refused;
+        return platform.Registry.Snapshot.Functions.ContainsKey(name)
+            ? WriteAsync(context, new NotifiedView(platform.Changed(name)), ManagementJson.Default.NotifiedView)
+            : NotFoundAsync(context, name);
     }
 
     private async Task DeployAsync(HttpContext context)

@@ -234,6 +234,10 @@ internal sealed record ErrorView(string Code, string Message)
 /// <param name="Removed">How many functions there were.</param>
 internal sealed record RemovedView(int Removed);
 
+/// <summary><c>POST /stint/v1/functions/{name}/notify</c>.</summary>
+/// <param name="Representations">How many observed answers are asked for again; 0 when nobody observes the function.</param>
+internal sealed record NotifiedView(int Representations);
+
 /// <summary>One line of <c>GET /stint/v1/logs</c>.</summary>
 internal sealed record LogLineView
 {
@@ -262,5 +266,6 @@ internal sealed record LogLineView
 [JsonSerializable(typeof(DeployEventView))]
 [JsonSerializable(typeof(ErrorBodyView))]
 [JsonSerializable(typeof(RemovedView))]
+[JsonSerializable(typeof(NotifiedView))]
 [JsonSerializable(typeof(LogLineView))]
 internal sealed partial class ManagementJson : JsonSerializerContext;

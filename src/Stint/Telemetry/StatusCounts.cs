@@ -15,15 +15,21 @@ internal sealed class StatusCounts
             Interlocked.Increment(ref entry.Count);
             return;
         }
-        lock (_lock)
-        {
-            if (!Array.Exists(_entries, entry => entry.Status == status)) _entries = [.. _entries, new Entry(status)];
-        }
+        Admit(status);
         Add(status);
     }
 
     /// <summary>What has been counted.</summary>
     public IEnumerable<(int Status, long Count)> Read() => _entries.Select(static entry => (entry.Status, Interlocked.Read(ref entry.Count)));
+
+    // Apart from Add, whose closure would otherwise be made on every call.
+    private void Admit(int status)
+    {
+        lock (_lock)
+        {
+            if (!Array.Exists(_entries, entry => entry.Status == status)) _entries = [.. _entries, new Entry(status)];
+        }
+    }
 
     private sealed class Entry(int status)
     {

@@ -82,8 +82,12 @@ public sealed class BuildTests(SharedDaemon shared) : IClassFixture<SharedDaemon
         await Assert.ThrowsAsync<InvalidOperationException>(() => Daemon.DeployAsync("spy", "[process]\nruntime = \"python3\"\n",
             ("fn.py", "def fn(i, h): return 1"),
             ("requirements.txt", "./pkg\n"),
-            ("pkg/setup.py", $"import os\nfor path in ['/etc/shadow', '/root', '/home', '/var', '{Daemon.State}', '{Daemon.Registry}']:\n    print('SEEN' if os.path.exists(path) else 'hidden', path)\nraise SystemExit('done looking')\n")));
+            // PEP 517: a build backend of its own, which runs whatever it likes when pip asks for the wheel.
+            ("pkg/pyproject.toml", "[build-system]\nrequires = []\nbuild-backend = \"spy\"\nbackend-path = [\".\"]\n"),
+            ("pkg/spy.py", $"import os\ndef build_wheel(*a, **k):\n    for path in ['/etc/shadow', '/root', '/home', '/var', '{Daemon.State}', '{Daemon.Registry}']:\n        print('SEEN' if os.path.exists(path) else 'hidden', path)\n    print('rights', open('/proc/self/status').read().split('CapEff:')[1].split()[0])\n    raise SystemExit('done looking')\n")));
         var log = string.Join('\n', Directory.EnumerateFiles(Path.Combine(Daemon.State, "logs"), "*", SearchOption.AllDirectories).Select(File.ReadAllText));
+        Assert.Contains("hidden /etc/shadow", log, StringComparison.Ordinal);
+        Assert.Contains("rights 0000000000000000", log, StringComparison.Ordinal);
         Assert.DoesNotContain("SEEN", log, StringComparison.Ordinal);
     }
 

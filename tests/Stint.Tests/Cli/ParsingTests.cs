@@ -121,7 +121,7 @@ public sealed class ParsingTests : IDisposable
     public async Task Without_arguments_there_is_help()
     {
         Assert.Equal(0, await _cli.RunAsync());
-        foreach (var command in (string[])["up", "deploy", "invoke", "ls", "describe", "top", "logs", "rm", "wipe", "new", "doctor", "version", "completion"])
+        foreach (var command in (string[])["up", "deploy", "invoke", "ls", "describe", "top", "logs", "notify", "rm", "wipe", "new", "doctor", "version", "completion"])
             Assert.Contains($"\n  {command} ", _cli.Out, StringComparison.Ordinal);
     }
 

@@ -7,7 +7,7 @@ namespace Stint.Tests.Runtimes;
 /// <summary>The examples and the documents' own frames do what they say.</summary>
 public sealed partial class ExamplesTests
 {
-    public static TheoryData<string> Examples => [.. Directory.GetDirectories(Root("examples")).Select(folder => Path.GetFileName(folder)!).Order()];
+    public static TheoryData<string> Examples => [.. Directory.GetDirectories(Root("examples")).Where(static folder => File.Exists(Path.Combine(folder, "function.toml"))).Select(folder => Path.GetFileName(folder)!).Order()];
 
     [RuntimeTheory, MemberData(nameof(Examples))]
     public async Task An_example_answers_as_its_example_json_and_README_say(string name)

@@ -35,6 +35,9 @@ internal sealed class InstanceResources(string id, string folder, SandboxUsers u
     /// <summary>The first process of the instance.</summary>
     public ChildProcess? Process { get; set; }
 
+    /// <summary>The folder of links to the code, when a spare became this instance.</summary>
+    public string? Links { get; set; }
+
     /// <summary>Keeps the version's code on disk.</summary>
     public IDisposable? Bundle { get; set; }
 
@@ -57,6 +60,7 @@ internal sealed class InstanceResources(string id, string folder, SandboxUsers u
         var left = Group is { } group ? await EmptyAsync(group, time).ConfigureAwait(false) : null;
         if (Process is { } killed) await killed.Exited.ConfigureAwait(false);
         if (User is { } user) users.Return(user);
+        if (Links is { } links && Directory.Exists(links)) Directory.Delete(links, recursive: true);
         Bundle?.Dispose();
         if (Directory.Exists(Folder)) Directory.Delete(Folder, recursive: true);
         return left;

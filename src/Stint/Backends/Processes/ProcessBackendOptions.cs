@@ -9,6 +9,12 @@ internal sealed record ProcessBackendOptions
     /// <summary>The folder for the sandboxes' own files.</summary>
     public required string StateFolder { get; init; }
 
+    /// <summary>The folder for spares' links to code; on the same file system as the bundles.</summary>
+    public required string LinksFolder { get; init; }
+
+    /// <summary>Spares of each kind of runtime in use; zero = none.</summary>
+    public required int Spares { get; init; }
+
     /// <summary>The unpacked runtimes: <c>python3/runtime.py</c>, <c>nodejs/runtime.js</c>, <c>binary/runtime.py</c>.</summary>
     public required string Runtimes { get; init; }
 

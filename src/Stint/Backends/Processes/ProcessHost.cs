@@ -99,7 +99,7 @@ internal sealed partial class ProcessHost : IDisposable
     {
         Spawner.Dispose();
         Groups?.Dispose();
-        if (Directory.Exists(_options.RunFolder)) Directory.Delete(_options.RunFolder, recursive: true);
+        RunFolder.Remove(_options.RunFolder);
     }
 
     [LoggerMessage(200, LogLevel.Warning, "limits of memory, processes and cpu are not enforced: {Problem}")]

@@ -34,6 +34,8 @@ internal static class FunctionTomlKeys
             "The longest a call waits for an instance."),
         Key("ahead", new IntegerKind(0, 100), s => s.Ahead, (s, v) => s with { Ahead = v },
             "Successors of a `single-use` instance that are started before they are needed."),
+        Key("observe", new SecondsKind(0, 86_400, mayBeForEver: true), s => s.Observe, (s, v) => s with { Observe = v },
+            "CoAP clients may observe the function and get a fresh answer this often, at least every 0.1; 0 = they may not; -1: only after `stint notify`."),
         Key("env", new TextTableKind(TextNames.Variables), s => s.Env, (s, v) => s with { Env = v },
             "Environment variables of the function, at most 60,000 bytes.", "empty"),
         Key("labels", new TextTableKind(TextNames.Any), s => s.Labels, (s, v) => s with { Labels = v },

@@ -25,7 +25,9 @@ internal sealed class HttpEndpoint : IAsyncDisposable
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
         foreach (var address in options.Listen) kestrel.Listen(new IPEndPoint(address, options.Port), Configure);
-        _server = new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers), loggers);
+        // A call's way through the daemon never blocks, so it runs where its bytes arrived, on the thread that waits for sockets: no hop to the thread pool, no thread spinning for work.
+        var transport = new SocketTransportOptions { UnsafePreferInlineScheduling = true };
+        _server = new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(transport), loggers), loggers);
     }
 
     /// <summary>Where it listens, once started: one URL for each address.</summary>
@@ -39,9 +41,9 @@ internal sealed class HttpEndpoint : IAsyncDisposable
         {
             await _server.StartAsync(_ingress, cancellationToken).ConfigureAwait(false);
         }
-        catch (SocketException failure)
+        catch (Exception failure) when (failure is IOException or SocketException)
         {
-            throw new IOException($"the HTTP endpoint cannot listen: {failure.Message}", failure);
+            throw new IOException($"the HTTP endpoint cannot listen: {failure.Message} Stop what uses the address, or choose another with --http-port or --listen", failure);
         }
     }
 

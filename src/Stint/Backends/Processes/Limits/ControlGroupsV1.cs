@@ -44,17 +44,9 @@ internal sealed class ControlGroupsV1 : IControlGroups
     {
         var folders = _parents.ToDictionary(static parent => parent.Key, parent => Path.Combine(parent.Value, name));
         foreach (var folder in folders.Values) Directory.CreateDirectory(folder);
-        var memory = limits.MemoryBytes.ToString(CultureInfo.InvariantCulture);
-        GroupFiles.Write(folders["memory"], "memory.limit_in_bytes", memory);
-        // memory + swap; only there when the kernel accounts for swap, and only settable at or above the first
-        if (File.Exists(Path.Combine(folders["memory"], "memory.memsw.limit_in_bytes"))) GroupFiles.Write(folders["memory"], "memory.memsw.limit_in_bytes", memory);
-        GroupFiles.Write(folders["pids"], "pids.max", limits.Pids.ToString(CultureInfo.InvariantCulture));
-        if (limits.Cpus > 0)
-        {
-            GroupFiles.Write(folders["cpu"], "cpu.cfs_period_us", InstanceLimits.CpuPeriodMicroseconds.ToString(CultureInfo.InvariantCulture));
-            GroupFiles.Write(folders["cpu"], "cpu.cfs_quota_us", limits.CpuQuotaMicroseconds.ToString(CultureInfo.InvariantCulture));
-        }
-        return new Group(folders);
+        var group = new Group(folders);
+        group.SetLimits(limits);
+        return group;
     }
 
     /// <inheritdoc/>
@@ -85,6 +77,21 @@ internal sealed class ControlGroupsV1 : IControlGroups
     private sealed class Group(Dictionary<string, string> folders) : IControlGroup
     {
         public IReadOnlyList<string> JoinFiles { get; } = [.. folders.Values.Distinct().Select(static folder => Path.Combine(folder, "cgroup.procs"))];
+
+        public void SetLimits(InstanceLimits limits)
+        {
+            var memory = limits.MemoryBytes.ToString(CultureInfo.InvariantCulture);
+            // memory + swap is only there when the kernel accounts for swap, and may never be below memory alone: when the limit grows it goes first, when it shrinks last.
+            var hasSwap = File.Exists(Path.Combine(folders["memory"], "memory.memsw.limit_in_bytes"));
+            var grows = limits.MemoryBytes > GroupFiles.ReadNumber(folders["memory"], "memory.limit_in_bytes");
+            if (hasSwap && grows) GroupFiles.Write(folders["memory"], "memory.memsw.limit_in_bytes", memory);
+            GroupFiles.Write(folders["memory"], "memory.limit_in_bytes", memory);
+            if (hasSwap && !grows) GroupFiles.Write(folders["memory"], "memory.memsw.limit_in_bytes", memory);
+            GroupFiles.Write(folders["pids"], "pids.max", limits.Pids.ToString(CultureInfo.InvariantCulture));
+            if (limits.Cpus == 0) return;
+            GroupFiles.Write(folders["cpu"], "cpu.cfs_period_us", InstanceLimits.CpuPeriodMicroseconds.ToString(CultureInfo.InvariantCulture));
+            GroupFiles.Write(folders["cpu"], "cpu.cfs_quota_us", limits.CpuQuotaMicroseconds.ToString(CultureInfo.InvariantCulture));
+        }
 
         public InstanceUsage ReadUsage() => new(
             GroupFiles.ReadNumber(folders["memory"], "memory.usage_in_bytes"),

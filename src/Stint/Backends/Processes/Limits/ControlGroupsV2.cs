@@ -58,12 +58,11 @@ internal sealed class ControlGroupsV2 : IControlGroups
     {
         var folder = Path.Combine(_parent, name);
         Directory.CreateDirectory(folder);
-        GroupFiles.Write(folder, "memory.max", limits.MemoryBytes.ToString(CultureInfo.InvariantCulture));
         if (File.Exists(Path.Combine(folder, "memory.swap.max"))) GroupFiles.Write(folder, "memory.swap.max", "0");
         GroupFiles.Write(folder, "memory.oom.group", "1"); // an instance that lost one process to the kernel is no instance
-        GroupFiles.Write(folder, "pids.max", limits.Pids.ToString(CultureInfo.InvariantCulture));
-        if (limits.Cpus > 0) GroupFiles.Write(folder, "cpu.max", $"{limits.CpuQuotaMicroseconds} {InstanceLimits.CpuPeriodMicroseconds}");
-        return new Group(folder);
+        var group = new Group(folder);
+        group.SetLimits(limits);
+        return group;
     }
 
     /// <inheritdoc/>
@@ -91,6 +90,13 @@ internal sealed class ControlGroupsV2 : IControlGroups
     private sealed class Group(string folder) : IControlGroup
     {
         public IReadOnlyList<string> JoinFiles { get; } = [Path.Combine(folder, "cgroup.procs")];
+
+        public void SetLimits(InstanceLimits limits)
+        {
+            GroupFiles.Write(folder, "memory.max", limits.MemoryBytes.ToString(CultureInfo.InvariantCulture));
+            GroupFiles.Write(folder, "pids.max", limits.Pids.ToString(CultureInfo.InvariantCulture));
+            if (limits.Cpus > 0) GroupFiles.Write(folder, "cpu.max", $"{limits.CpuQuotaMicroseconds} {InstanceLimits.CpuPeriodMicroseconds}");
+        }
 
         public InstanceUsage ReadUsage() =>
             new(GroupFiles.ReadNumber(folder, "memory.current"), TimeSpan.FromMicroseconds(GroupFiles.ReadKey(folder, "cpu.stat", "usage_usec")));

@@ -19,6 +19,10 @@ internal interface IControlGroup
     /// <summary>The files to which a process writes its own number to join.</summary>
     IReadOnlyList<string> JoinFiles { get; }
 
+    /// <summary>Changes the limits of what already runs in it.</summary>
+    /// <exception cref="IOException">The kernel refused; the message names the file.</exception>
+    void SetLimits(InstanceLimits limits);
+
     /// <summary>Memory and processor time of everything in the group.</summary>
     InstanceUsage ReadUsage();
 

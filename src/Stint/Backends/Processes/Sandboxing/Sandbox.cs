@@ -91,6 +91,8 @@ internal sealed class Sandbox
         var script = new StringBuilder();
         foreach (var file in plan.JoinFiles) script.Append(CultureInfo.InvariantCulture, $"echo $$ >{Quote(file)} || exit 125\n");
         script.Append("echo 500 >/proc/self/oom_score_adj\n");
+        // Where the daemon was started is nobody's business; the variable would stay readable in /proc/1/environ.
+        script.Append("cd /\nunset PWD OLDPWD\n");
         script.Append("ulimit -c 0\nulimit -n 1024\n");
         script.Append(CultureInfo.InvariantCulture, $"ulimit -f {plan.FileMiB * 2048L}\n"); // blocks of 512 bytes (POSIX sh)
         script.Append("exec \"$@\"");

@@ -1,0 +1,3 @@
+def fn(input, headers):
+    yield b"the beginning"
+    raise ValueError("broken off on purpose")

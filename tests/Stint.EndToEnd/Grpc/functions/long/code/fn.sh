@@ -1,0 +1,2 @@
+#!/bin/sh
+exec head -c "$Http_Bytes" /dev/zero

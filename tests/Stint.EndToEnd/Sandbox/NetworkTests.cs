@@ -1,0 +1,66 @@
+using Stint.EndToEnd.Fixtures;
+
+namespace Stint.EndToEnd.Sandbox;
+
+/// <summary>What a function reaches of the network, and that it never reaches management.</summary>
+public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDaemon>
+{
+    private const string Connect = """
+        import socket
+        result = []
+        for family, address in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
+            s = socket.socket(family)
+            s.settimeout(5)
+            try:
+                s.connect((address, PORT))
+                s.sendall(b'GET /list HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+                data = b''
+                while True:
+                    piece = s.recv(65536)
+                    if not piece: break
+                    data += piece
+                result.append(data.decode().split('\r\n')[0])
+            except OSError as e: result.append(type(e).__name__)
+        result = ' | '.join(result)
+        """;
+
+    private StintDaemon Daemon => shared.Daemon;
+
+    [Fact]
+    public async Task Without_network_there_is_nothing_but_its_own_loopback()
+    {
+        Assert.Equal("['lo']", await shared.AttackAsync("import socket\nresult = [n for _, n in socket.if_nameindex()]"));
+        Assert.Equal("OSError 101", await shared.AttackAsync("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ntry:\n    s.connect(('192.0.2.1', 53))\n    result = 'connected'\nexcept OSError as e: result = f'OSError {e.errno}'"));
+    }
+
+    [Fact]
+    public async Task Without_network_the_hosts_loopback_is_out_of_reach()
+    {
+        foreach (var port in new[] { Daemon.HttpPort, Daemon.ManagementPort })
+            Assert.Equal("ConnectionRefusedError | ConnectionRefusedError", await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task The_hosts_abstract_sockets_are_out_of_reach()
+    {
+        using var listener = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        var name = $"stint-e2e-{Guid.NewGuid():N}";
+        listener.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint("\0" + name));
+        listener.Listen();
+        Assert.Equal("refused", await shared.AttackAsync($"import socket\ntry:\n    socket.socket(socket.AF_UNIX).connect('\\0{name}')\n    result = 'connected'\nexcept OSError: result = 'refused'"));
+    }
+
+    [Fact]
+    public async Task With_the_hosts_network_it_reaches_the_host_but_never_management()
+    {
+        var invocation = await shared.AttackAsync(Connect.Replace("PORT", $"{Daemon.HttpPort}", StringComparison.Ordinal), "networked");
+        Assert.Equal("HTTP/1.1 404 Not Found | HTTP/1.1 404 Not Found", invocation);
+        var management = await shared.AttackAsync(Connect.Replace("PORT", $"{Daemon.ManagementPort}", StringComparison.Ordinal), "networked");
+        Assert.DoesNotContain("200", management, StringComparison.Ordinal);
+        Assert.Equal(200, (await Daemon.ManageAsync("list")).Status);
+    }
+
+    [Fact]
+    public async Task A_vsock_is_refused() =>
+        Assert.Equal("PermissionError", await shared.AttackAsync("import socket\ntry:\n    socket.socket(40)\n    result = 'made'\nexcept OSError as e: result = type(e).__name__", "networked"));
+}

@@ -1,0 +1,55 @@
+using System.Text.RegularExpressions;
+using Stint.Tests.Functions;
+
+namespace Stint.Tests.Architecture;
+
+/// <summary>Which folder may know which (docs/architecture.md, CONTRIBUTING.md): read from the sources, because reflection does not see what a method's body uses.</summary>
+public sealed partial class KnowledgeTests
+{
+    // Folder → the folders that it may name. Hosting and Cli know all.
+    private static readonly Dictionary<string, string[]> Allowed = new()
+    {
+        ["Invocations"] = [],
+        ["Telemetry"] = ["Invocations"],
+        ["Security"] = [],
+        ["Functions"] = ["Invocations"],
+        ["Backends"] = ["Invocations", "Functions", "Telemetry", "Hosting"],
+        ["Pools"] = ["Invocations", "Functions", "Backends", "Telemetry"],
+        ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
+        ["Deliveries"] = ["Invocations", "Telemetry"],
+        ["Ingress"] = ["Invocations", "Deliveries"],
+        ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
+        ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
+        ["Checks"] = ["Backends", "Hosting"],
+    };
+
+    [Fact]
+    public void Folders_know_only_what_their_stage_needs()
+    {
+        var source = RepositoryFolder.File("src", "Stint");
+        var problems = new List<string>();
+        foreach (var (folder, allowed) in Allowed)
+        {
+            foreach (var file in Directory.GetFiles(Path.Combine(source, folder), "*.cs", SearchOption.AllDirectories))
+            {
+                foreach (Match match in Named().Matches(File.ReadAllText(file)))
+                {
+                    var named = match.Groups[1].Value;
+                    if (named != folder && Directory.Exists(Path.Combine(source, named)) && !allowed.Contains(named))
+                        problems.Add($"{Path.GetRelativePath(source, file)} knows {named}");
+                }
+            }
+        }
+        Assert.Empty(problems.Distinct());
+    }
+
+    [Fact]
+    public void Pools_know_no_backend_but_the_seam()
+    {
+        var pools = RepositoryFolder.File("src", "Stint", "Pools");
+        Assert.DoesNotContain(Directory.GetFiles(pools, "*.cs", SearchOption.AllDirectories), static file => File.ReadAllText(file).Contains("Backends.Processes", StringComparison.Ordinal));
+    }
+
+    [GeneratedRegex(@"\bStint\.([A-Z][A-Za-z]+)\b")]
+    private static partial Regex Named();
+}
