@@ -38,8 +38,12 @@ internal sealed class Router : IAsyncDisposable
     {
         if (_table.TryGetValue(invocation.Function, out var route))
             return route.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Broken(invocation.Function, route));
-        return new ValueTask<Reply>(Reply.Failure(Outcome.NotFound, $"no function {invocation.Function}; `stint ls` lists what is deployed"));
+        return new ValueTask<Reply>(Unknown(invocation.Function));
     }
+
+    /// <summary>Why a function cannot be called at all, for those who take calls over to run them later; null when it can.</summary>
+    public Reply? Refuse(FunctionName name) =>
+        !_table.TryGetValue(name, out var route) ? Unknown(name) : route.Pool is null ? Broken(name, route) : null;
 
     /// <summary>The pool of a function; null when there is none, or none of its versions could be taken into service.</summary>
     public FunctionPool? Find(FunctionName name) => _table.GetValueOrDefault(name)?.Pool;
@@ -124,6 +128,8 @@ internal sealed class Router : IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => new(DrainAsync(TimeSpan.Zero));
+
+    private static Reply Unknown(FunctionName name) => Reply.Failure(Outcome.NotFound, $"no function {name}; `stint ls` lists what is deployed");
 
     private static Reply Broken(FunctionName name, Route route) => route.IsUnsupported
         ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
