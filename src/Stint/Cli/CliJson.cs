@@ -21,6 +21,11 @@ internal sealed partial class CliJson : JsonSerializerContext
     public static void Write<T>(CliSession session, T value, JsonTypeInfo<T> type) => session.Out.WriteLine(JsonSerializer.Serialize(value, type));
 }
 
+/// <summary>JSON of which one object is one line.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(TopReport))]
+internal sealed partial class TopJson : JsonSerializerContext;
+
 /// <summary><c>stint version --json</c>.</summary>
 /// <param name="Version">Version of the program.</param>
 /// <param name="Framework">The .NET it runs on.</param>

@@ -32,6 +32,12 @@ internal sealed class CliSession
     /// <summary>Characters in a line of the terminal; null = ask it.</summary>
     public int? Width { get; init; }
 
+    /// <summary>Lines of the terminal; null = ask it.</summary>
+    public int? Height { get; init; }
+
+    /// <summary>Waits for a key and does not show it.</summary>
+    public Func<char> ReadKey { get; init; } = static () => throw new InvalidOperationException("there is no keyboard");
+
     /// <summary>An environment variable; null when it is unset or empty.</summary>
     public required Func<string, string?> Variable { get; init; }
 
@@ -54,12 +60,16 @@ internal sealed class CliSession
         InputIsTerminal = !Console.IsInputRedirected,
         OutputIsTerminal = !Console.IsOutputRedirected,
         ErrorIsTerminal = !Console.IsErrorRedirected,
+        ReadKey = static () => Console.ReadKey(intercept: true).KeyChar,
         Variable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
         Folder = Directory.GetCurrentDirectory(),
     };
 
     /// <summary>Tables and colours on <see cref="Out"/>; plain text unless a terminal reads it and nobody forbade colours (<see href="https://no-color.org"/>).</summary>
     public IAnsiConsole OutConsole() => OpenConsole(Out, OutputIsTerminal);
+
+    /// <summary>As <see cref="OutConsole"/>, for text that is to be sent there later.</summary>
+    public IAnsiConsole ConsoleOn(TextWriter writer) => OpenConsole(writer, OutputIsTerminal);
 
     /// <summary>Progress on <see cref="Error"/>.</summary>
     public IAnsiConsole ErrorConsole() => OpenConsole(Error, ErrorIsTerminal);
@@ -83,6 +93,7 @@ internal sealed class CliSession
             Out = new AnsiConsoleOutput(writer),
         });
         if (Width is { } width) console.Profile.Width = width;
+        if (Height is { } height) console.Profile.Height = height;
         return console;
     }
 }

@@ -95,6 +95,7 @@ internal static class CommandLine
         root.Subcommands.Add(InvokeCommand.Build(session, globals));
         root.Subcommands.Add(LsCommand.Build(session, globals));
         root.Subcommands.Add(DescribeCommand.Build(session, globals));
+        root.Subcommands.Add(TopCommand.Build(session, globals));
         root.Subcommands.Add(LogsCommand.Build(session, globals));
         root.Subcommands.Add(NotifyCommand.Build(session, globals));
         root.Subcommands.Add(RmCommand.Build(session, globals));

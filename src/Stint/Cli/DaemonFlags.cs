@@ -32,7 +32,7 @@ internal static class DaemonFlags
 
     private static Func<ParseResult, string?> AddValue(Command command, DaemonOption setting)
     {
-        var option = new Option<string>(setting.Flag) { Description = $"{setting.Help} Takes {setting.Kind}; default: {setting.Default}.", HelpName = "value" };
+        var option = new Option<string>(setting.Flag, setting.Short is { } letter ? [letter] : []) { Description = $"{setting.Help} Takes {setting.Kind}; default: {setting.Default}.", HelpName = "value" };
         option.Validators.Add(result =>
         {
             if (result.Tokens is [var token]) setting.Setting.Read(Unset, setting.Setting.FromText(token.Value), (_, message) => result.AddError($"{setting.Flag}: {message}."));

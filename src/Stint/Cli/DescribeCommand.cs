@@ -30,9 +30,12 @@ internal static class DescribeCommand
         Line("name", function.FullName);
         Line("runtime", function.Runtime);
         Line("state", function.State);
-        if (function.Why is { } why) Line("why", why);
-        foreach (var problem in function.Problems) Line("problem", problem);
+        // A build's output has many lines.
+        if (function.Why is { } why) Line("why", why.ReplaceLineEndings(" "));
+        if (function.NextRetryAt is { } retry) Line("next try", Figures.Moment(retry));
+        foreach (var problem in function.Problems.Where(problem => problem != function.Why)) Line("problem", problem);
         Line("version", function.Version.Length == 0 ? "none serves" : $"{function.Version}, deployed {Figures.Moment(function.DeployedAt)}");
+        if (function.NextVersion.Length > 0) Line("next", $"{function.NextVersion}, its instances are starting");
         if (function.Folder.Length > 0) Line("folder", function.Folder);
         Line("limits", string.Create(CultureInfo.InvariantCulture,
             $"{function.MemoryMiB} MiB memory, {(function.Cpus > 0 ? Figures.Number(function.Cpus) : "any")} cpus, {function.Pids} processes, network {function.Network}, {Figures.Number(function.TimeoutSeconds)} s per call"));
@@ -42,6 +45,8 @@ internal static class DescribeCommand
         if (function.Labels.Count > 0) Line("labels", string.Join(", ", function.Labels.Select(label => $"{label.Key}={label.Value}")));
         Line("calls", string.Create(CultureInfo.InvariantCulture,
             $"{function.Requests}, {Figures.Count((int)Math.Min(function.Errors, int.MaxValue), "error")}, {Figures.Count((int)Math.Min(function.ColdStarts, int.MaxValue), "cold start")}, {function.Queue} waiting"));
+        if (function.StartFailures + function.Deaths + function.Replaced > 0)
+            Line("failures", string.Create(CultureInfo.InvariantCulture, $"{Figures.Count((int)Math.Min(function.StartFailures, int.MaxValue), "failed start")}, {function.Deaths} died, {function.Replaced} killed for not keeping to the contract"));
         Line("duration", $"p50 {Figures.Seconds(function.P50Seconds)}, p99 {Figures.Seconds(function.P99Seconds)}");
         if (function.InstanceList.Count == 0) return;
         session.Out.WriteLine();

@@ -36,7 +36,7 @@ internal static class DoctorCommand
                 Ports =
                 [
                     new("http-port", options.HttpPort, Transport.Tcp), new("coap-port", options.CoapPort, Transport.Udp), new("grpc-port", options.GrpcPort, Transport.Tcp),
-                    new("management-port", options.ManagementPort, Transport.Tcp),
+                    new("unifaas-port", options.UniFaasPort, Transport.Tcp), new("management-port", options.ManagementPort, Transport.Tcp),
                 ],
                 DaemonPid = daemon?.Pid,
                 Time = session.Time,

@@ -29,6 +29,19 @@ internal static class Figures
         _ => Number(seconds.Value, seconds >= 100 ? "0" : "0.#") + " s",
     };
 
+    /// <summary>A length of time as it is spoken of: <c>2 s</c>, <c>3 min 20 s</c>, <c>2 h 5 min</c>, <c>3 d 4 h</c>.</summary>
+    public static string Elapsed(double seconds)
+    {
+        var time = TimeSpan.FromSeconds(seconds);
+        return time switch
+        {
+            { TotalSeconds: < 60 } => Number(seconds, "0.#") + " s",
+            { TotalMinutes: < 60 } => string.Create(CultureInfo.InvariantCulture, $"{time.Minutes} min {time.Seconds} s"),
+            { TotalHours: < 24 } => string.Create(CultureInfo.InvariantCulture, $"{time.Hours} h {time.Minutes} min"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"{time.Days} d {time.Hours} h"),
+        };
+    }
+
     /// <summary>A moment, to the second, in UTC: logs of several machines are compared.</summary>
     public static string Moment(DateTimeOffset? time) => time?.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture) ?? "-";
 

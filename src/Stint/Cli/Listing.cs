@@ -16,11 +16,13 @@ internal sealed class Listing(params string[] headings)
     public void Add(params Cell[] cells) => _rows.Add(cells);
 
     /// <summary>Writes all to the session's output.</summary>
-    public void Write(CliSession session)
+    public void Write(CliSession session) => Write(session.OutConsole(), session.Out);
+
+    /// <summary>Writes all to a writer and the console over it.</summary>
+    public void Write(IAnsiConsole console, TextWriter writer)
     {
-        var console = session.OutConsole();
         if (console.Profile.Capabilities.Ansi && LeastWidth() <= console.Profile.Width) WriteTable(console);
-        else WriteColumns(session.Out);
+        else WriteColumns(writer);
     }
 
     /// <summary>What a table needs to be readable: every cell in one line, but for the last column, which may hold sentences and wraps.</summary>

@@ -55,7 +55,7 @@ internal sealed partial class AsyncCalls : IAsyncDisposable
         if (Interlocked.Add(ref _waitingBytes, body.Length) > MaxWaitingBytes || !_queue.Writer.TryWrite(Detach(invocation, body)))
         {
             Interlocked.Add(ref _waitingBytes, -body.Length);
-            return Reply.Failure(Outcome.Shed, "too many asynchronous calls are waiting; try again later", TimeSpan.FromSeconds(5));
+            return Reply.Overload(Outcome.Shed, "too many asynchronous calls are waiting; try again later", TimeSpan.FromSeconds(5));
         }
         return null;
     }

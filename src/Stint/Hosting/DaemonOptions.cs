@@ -32,6 +32,9 @@ internal sealed record DaemonOptions
     /// <summary><c>coap-multicast</c>: answer discovery sent to the group of all CoAP nodes (224.0.1.187, ff02::fd).</summary>
     public bool CoapMulticast { get; init; }
 
+    /// <summary><c>unifaas-port</c> (also <c>UNIFAAS_PORT</c>): −1 = off; the management endpoint serves <c>/invoke/…</c> anyway.</summary>
+    public int UniFaasPort { get; init; } = -1;
+
     /// <summary><c>management-port</c> (also <c>MGMT_PORT</c>).</summary>
     public int ManagementPort { get; init; } = 8080;
 

@@ -3,12 +3,18 @@
 //   1. the connection: a function's user (only possible with network = "host") is refused, so functions can never manage the platform that runs them
 //   2. the Host header: only names of this endpoint, and no foreign Origin, so that a web page in a browser on this host cannot either
 //   3. the token, when the endpoint is open to others
+//
+// UniFaaS's /invoke/… stands before 2 and 3: it is an invocation endpoint that happens to be at this port, as open as the HTTP endpoint and no way to manage anything. Step 1 holds for it too.
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Dialects.TinyFaas;
+using Stint.Dialects.UniFaas;
+using Stint.Ingress.Http;
 using Stint.Management;
 using Stint.Security;
 
@@ -24,7 +30,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
 
     /// <summary>Prepares it; nothing listens yet.</summary>
     /// <exception cref="IOException">The token file cannot be used.</exception>
-    public ManagementEndpoint(WebApplicationBuilder builder, Platform platform, Func<IReadOnlyList<EndpointView>> endpoints)
+    public ManagementEndpoint(WebApplicationBuilder builder, Platform platform, HttpIngress uniFaas, Func<IReadOnlyList<EndpointView>> endpoints)
     {
         var options = platform.Options;
         _loopbackOnly = options.ManagementListen.All(IPAddress.IsLoopback);
@@ -36,10 +42,14 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             kestrel.AddServerHeader = false;
             // Base64 in JSON, the widest form of an upload, is a third larger than the zip.
             kestrel.Limits.MaxRequestBodySize = options.MaxUploadMiB * 1024L * 1024L * 4 / 3 + 64 * 1024;
+            // For UniFaaS's callers, as at the HTTP endpoint.
+            kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
+            kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
             foreach (var address in options.ManagementListen)
                 kestrel.Listen(new IPEndPoint(address, options.ManagementPort), listen => listen.Use(static next => connection => RefuseFunctions(next, connection)));
         });
         _app = builder.Build();
+        _app.Use(next => context => context.Request.Path.StartsWithSegments(UniFaasDialect.Prefix, StringComparison.Ordinal) ? InvokeAsync(uniFaas, context) : next(context));
         _app.Use(GuardAsync);
         _app.MapGet("/healthz", static context => context.Response.WriteAsync("ok\n"));
         _app.MapGet("/readyz", context =>
@@ -94,6 +104,13 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             return Task.CompletedTask;
         }
         return next(connection);
+    }
+
+    /// <summary>The ingress asks for features, and a context is made of them. It counts a body itself; the limit of this endpoint is that of uploads.</summary>
+    private static Task InvokeAsync(HttpIngress uniFaas, HttpContext context)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
+        return uniFaas.ProcessRequestAsync(context.Features);
     }
 
     private Task GuardAsync(HttpContext context, RequestDelegate next)

@@ -35,7 +35,6 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ConcurrentDictionary<FunctionName, BundleLease> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
-    private readonly HostBudget _budget;
     private readonly ProcessBackend _backend;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -68,10 +67,16 @@ internal sealed partial class Platform : IAsyncDisposable
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
             Spares = new Spares(Host, processes, time, loggers.CreateLogger<Spares>());
             _backend = new ProcessBackend(Host, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
-            _budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => _backend, _budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
-            Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
-                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
+            Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
+            Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
+            {
+                OnServing = Serve,
+                OnRemoved = Remove,
+                OnUnusable = (name, problem) => Router.SetProblem(name, problem),
+                OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
+                OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
+            }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, name => Router.Find(name) is not null, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
@@ -103,6 +108,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Runtimes that wait for a function.</summary>
     public Spares Spares { get; }
+
+    /// <summary>The host's room.</summary>
+    public HostBudget Budget { get; }
 
     /// <summary>Functions' pools by name.</summary>
     public Router Router { get; }
@@ -163,17 +171,17 @@ internal sealed partial class Platform : IAsyncDisposable
         await Bundles.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
         await Logs.DisposeAsync().ConfigureAwait(false);
-        _budget.Dispose();
+        Budget.Dispose();
         _folders.Dispose();
     }
 
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
-    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems) ReadToml(string text, string path)
+    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var reading = FunctionToml.Read(text);
-        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))]);
+        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
     }
 
     private async Task TryOutAsync(FunctionVersion version, CancellationToken cancellationToken)

@@ -15,6 +15,7 @@ internal static class PlatformMetrics
         var pools = platform.Router.Pools.OrderBy(static pool => pool.Name.ToString(), StringComparer.Ordinal).ToList();
         Requests(text, pools);
         Instances(text, pools);
+        Health(text, pools);
         Host(text, platform);
         Process(text);
         return text.ToString();
@@ -57,12 +58,28 @@ internal static class PlatformMetrics
         foreach (var pool in pools)
             foreach (var state in new[] { InstanceState.Starting, InstanceState.Idle, InstanceState.Busy, InstanceState.Draining })
                 text.Sample(pool.Count(state), ("function", Name(pool)), ("state", state.ToString().ToLowerInvariant()));
+    }
+
+    private static void Health(MetricsText text, List<FunctionPool> pools)
+    {
+        var views = pools.ConvertAll(static pool => (Name: Name(pool), View: pool.Describe()));
+        var now = TimeProvider.System.GetUtcNow();
+        text.Family("stint_function_failing", MetricKind.Gauge, "1 when a function does not run as it should; stint describe says why.");
+        foreach (var (name, view) in views) text.Sample(view.Problem is null ? 0 : 1, ("function", name));
+        text.Family("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.");
+        foreach (var (name, view) in views) text.Sample(view.NextRetry is { } retry ? Math.Max(0, (retry - now).TotalSeconds) : 0, ("function", name));
         text.Family("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.");
-        foreach (var pool in pools) text.Sample(pool.Describe().Instances.Sum(static instance => instance.Usage.MemoryBytes), ("function", Name(pool)));
+        foreach (var (name, view) in views) text.Sample(view.Instances.Sum(static instance => instance.Usage.MemoryBytes), ("function", name));
     }
 
     private static void Host(MetricsText text, Platform platform)
     {
+        const double mebibyte = 1024 * 1024;
+        text.Family("stint_budget_instances", MetricKind.Gauge, "Instances that there may be on this host.").Sample(platform.Budget.Instances);
+        text.Family("stint_budget_instances_used", MetricKind.Gauge, "Instances that there are, whatever their state.").Sample(platform.Budget.Used);
+        text.Family("stint_budget_memory_bytes", MetricKind.Gauge, "Memory that instances may be promised on this host.").Sample(platform.Budget.MemoryMiB * mebibyte);
+        text.Family("stint_budget_memory_used_bytes", MetricKind.Gauge, "Memory that instances have been promised.").Sample(platform.Budget.UsedMiB * mebibyte);
+        text.Family("stint_budget_contended", MetricKind.Gauge, "1 while calls wait because the host has no room for another instance.").Sample(platform.Budget.IsContended ? 1 : 0);
         text.Family("stint_functions", MetricKind.Gauge, "Functions in the registry by state.");
         foreach (var group in platform.Registry.Snapshot.Functions.Values.GroupBy(static function => function.State)) text.Sample(group.Count(), ("state", group.Key.ToString().ToLowerInvariant()));
         text.Family("stint_build_duration_seconds", MetricKind.Histogram, "Duration of package tools' runs.").Sample(platform.Builds.Durations);

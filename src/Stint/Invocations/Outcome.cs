@@ -27,6 +27,9 @@ internal enum Outcome
     /// <summary>Refused at once: the function's queue is full.</summary>
     Shed,
 
+    /// <summary>It is deployed, but this version has no backend that could run it.</summary>
+    NotImplemented,
+
     /// <summary>Nothing can run it now: no instance could be started, or none became free in time.</summary>
     Unavailable,
 

@@ -33,6 +33,9 @@ internal sealed class Reply : IDisposable
     /// <summary>When another try may succeed, for <see cref="Outcome.Shed"/> and <see cref="Outcome.Unavailable"/>.</summary>
     public TimeSpan? RetryAfter { get; private init; }
 
+    /// <summary>It failed because more calls came than the function or the host can serve, and for no other reason.</summary>
+    public bool IsOverload { get; private init; }
+
     /// <summary>
     /// Null when the instance is done with the call: the usual case. Otherwise the call goes on in the instance after this reply (its body is
     /// still streamed, or it was cancelled and has not yet acknowledged), and this ends with true when the instance is free again, with false when
@@ -47,6 +50,9 @@ internal sealed class Reply : IDisposable
     /// <summary>A failure, with its text for the caller.</summary>
     public static Reply Failure(Outcome outcome, string error, TimeSpan? retryAfter = null, Task<bool>? completion = null) =>
         new(outcome) { Error = error, RetryAfter = retryAfter, Completion = completion };
+
+    /// <summary>A failure for want of capacity, see <see cref="IsOverload"/>.</summary>
+    public static Reply Overload(Outcome outcome, string error, TimeSpan retryAfter) => new(outcome) { Error = error, RetryAfter = retryAfter, IsOverload = true };
 
     /// <summary>Gives the body's buffer back and abandons what has not been streamed.</summary>
     public void Dispose()

@@ -2,6 +2,7 @@ using Stint.Functions.Registry;
 using Stint.Hosting;
 using Stint.Invocations;
 using Stint.Pools;
+using Stint.Telemetry;
 
 namespace Stint.Management;
 
@@ -18,6 +19,7 @@ internal static class FunctionViews
     public static FunctionDetailView Detail(Platform platform, RegisteredFunction function)
     {
         var pool = platform.Router.Find(function.Name)?.Describe();
+        var counters = platform.Router.Find(function.Name)?.Counters;
         var spec = function.Serving?.Spec ?? function.Spec;
         return Fill(platform, function, new FunctionDetailView
         {
@@ -42,7 +44,49 @@ internal static class FunctionViews
                 MemoryBytes = instance.Usage.MemoryBytes,
             })],
             Why = Why(function, pool),
+            NextRetryAt = pool?.NextRetry,
+            NextVersion = pool?.NextVersionId is { } next ? Short(next) : "",
+            StartFailures = counters?.StartFailures ?? 0,
+            Deaths = counters?.Deaths ?? 0,
+            Replaced = counters?.Replaced ?? 0,
         }, pool);
+    }
+
+    /// <summary>All functions at work.</summary>
+    public static TopView Top(Platform platform)
+    {
+        var budget = platform.Budget;
+        const long mebibyte = 1024 * 1024;
+        return new TopView
+        {
+            Time = TimeProvider.System.GetUtcNow(),
+            StartedAt = platform.StartedAt,
+            Instances = budget.Used,
+            InstanceBudget = budget.Instances,
+            MemoryPromisedBytes = budget.UsedMiB * mebibyte,
+            MemoryBudgetBytes = budget.MemoryMiB * mebibyte,
+            IsContended = budget.IsContended,
+            DurationBounds = [.. Histogram.Bounds],
+            Functions = [.. platform.Registry.Snapshot.Functions.Values.OrderBy(static function => function.Name.ToString(), StringComparer.Ordinal).Select(function => AtWork(platform, function))],
+        };
+    }
+
+    private static TopFunctionView AtWork(Platform platform, RegisteredFunction function)
+    {
+        var view = Detail(platform, function);
+        return new TopFunctionView
+        {
+            Name = view.FullName,
+            State = view.State,
+            Instances = view.Instances,
+            Queue = view.Queue,
+            Requests = view.Requests,
+            Errors = view.Errors,
+            ColdStarts = view.ColdStarts,
+            Durations = platform.Router.Find(function.Name)?.Counters.Durations.Read().Counts ?? [],
+            MemoryBytes = view.MemoryBytes,
+            Why = view.Why,
+        };
     }
 
     private static FunctionDetailView Fill(Platform platform, RegisteredFunction function, FunctionDetailView view, PoolView? pool)
@@ -53,7 +97,7 @@ internal static class FunctionViews
         return view with
         {
             Module = function.Name.Module,
-            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? "",
+            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? function.MissingBackend ?? "",
             State = function.State.ToString().ToLowerInvariant(),
             Problems = function.Problems,
             Version = function.Serving is { } version ? Short(version.Id) : "",
@@ -77,7 +121,8 @@ internal static class FunctionViews
     private static string? Why(RegisteredFunction function, PoolView? pool) => function.State switch
     {
         RegistrationState.Broken when function.Serving is null => string.Join('\n', function.Problems),
-        RegistrationState.Broken => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
+        RegistrationState.Unsupported when function.Serving is null => $"this version of Stint runs [process] functions only, and it is a [{function.MissingBackend}] function",
+        RegistrationState.Broken or RegistrationState.Unsupported => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
         RegistrationState.Building when function.Serving is null => "its dependencies are being installed",
         _ => pool?.Problem,
     };

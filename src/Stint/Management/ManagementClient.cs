@@ -50,6 +50,10 @@ internal sealed class ManagementClient : IDisposable
     public Task<DaemonView> ReadDaemonAsync(CancellationToken cancellationToken) =>
         AskAsync(HttpMethod.Get, "info", ManagementJson.Default.DaemonView, cancellationToken);
 
+    /// <summary><c>GET top</c>.</summary>
+    public Task<TopView> ReadTopAsync(CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Get, "top", ManagementJson.Default.TopView, cancellationToken);
+
     /// <summary><c>GET functions</c>.</summary>
     public async Task<IReadOnlyList<FunctionView>> ListAsync(CancellationToken cancellationToken) =>
         (await AskAsync(HttpMethod.Get, "functions", ManagementJson.Default.FunctionListView, cancellationToken)).Functions;

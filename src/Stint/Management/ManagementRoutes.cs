@@ -22,6 +22,7 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet(Root + "/info", InfoAsync);
+        routes.MapGet(Root + "/top", TopAsync);
         routes.MapGet(Root + "/functions", ListAsync);
         routes.MapDelete(Root + "/functions", WipeAsync);
         routes.MapGet(Root + "/functions/{name}", DescribeAsync);
@@ -47,6 +48,8 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
     private Task ListAsync(HttpContext context) => WriteAsync(context, new FunctionListView(
         [.. platform.Registry.Snapshot.Functions.Values.OrderBy(static function => function.Name.ToString(), StringComparer.Ordinal).Select(function => FunctionViews.Summary(platform, function))]),
         ManagementJson.Default.FunctionListView);
+
+    private Task TopAsync(HttpContext context) => WriteAsync(context, FunctionViews.Top(platform), ManagementJson.Default.TopView);
 
     private Task DescribeAsync(HttpContext context)
     {

@@ -38,7 +38,7 @@ internal sealed record DaemonView
 }
 
 /// <summary>Where the daemon listens.</summary>
-/// <param name="Protocol"><c>http</c>, <c>coap</c>, <c>grpc</c> or <c>management</c>.</param>
+/// <param name="Protocol"><c>http</c>, <c>coap</c>, <c>grpc</c>, <c>unifaas</c> or <c>management</c>.</param>
 /// <param name="Url">Its address, with a host name that works on the daemon's own machine.</param>
 internal sealed record EndpointView(string Protocol, string Url);
 
@@ -60,10 +60,10 @@ internal record FunctionView
     /// <summary>The module; <c>_</c> is the default one.</summary>
     public string Module { get; init => field = value ?? "_"; } = "_";
 
-    /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>; empty when its configuration cannot be read.</summary>
+    /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>, or the backend that is missing (<c>vm</c>, <c>container</c>, <c>wasm</c>); empty when its configuration cannot be read.</summary>
     public string Runtime { get; init => field = value ?? ""; } = "";
 
-    /// <summary><c>ready</c>, <c>building</c> or <c>broken</c>.</summary>
+    /// <summary><c>ready</c>, <c>building</c>, <c>broken</c>, or <c>unsupported</c> when this version has no backend for it.</summary>
     public string State { get; init => field = value ?? ""; } = "";
 
     /// <summary>Why it is broken, one sentence each, with the line of <c>function.toml</c> where there is one.</summary>
@@ -160,6 +160,21 @@ internal sealed record FunctionDetailView : FunctionView
 
     /// <summary>Why it does not run, in a sentence; null when it does.</summary>
     public string? Why { get; init; }
+
+    /// <summary>When the next instance is tried, while starts or instances keep failing; null when nothing has to wait.</summary>
+    public DateTimeOffset? NextRetryAt { get; init; }
+
+    /// <summary>Instances that did not get ready.</summary>
+    public long StartFailures { get; init; }
+
+    /// <summary>Instances that ended by themselves.</summary>
+    public long Deaths { get; init; }
+
+    /// <summary>Instances that were killed because they broke their contract or did not let go of a call.</summary>
+    public long Replaced { get; init; }
+
+    /// <summary>The version whose instances are booting to take over; empty when no deployment is under way.</summary>
+    public string NextVersion { get; init => field = value ?? ""; } = "";
 }
 
 /// <summary>One running copy of a function.</summary>
@@ -246,6 +261,7 @@ internal sealed record LogLineView
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(DaemonView))]
 [JsonSerializable(typeof(FunctionListView))]
+[JsonSerializable(typeof(TopView))]
 [JsonSerializable(typeof(FunctionDetailView))]
 [JsonSerializable(typeof(DeployEventView))]
 [JsonSerializable(typeof(ErrorBodyView))]

@@ -195,7 +195,7 @@ internal sealed class Dispatcher : IDisposable
 
     private Reply GaveUp(Call call) => call.Invocation.CallerTimeout is { } own && own < Version.Spec.QueueTimeout
         ? Refusals.CallerTimedOutWaiting(Version)
-        : Refusals.WaitedTooLong(Version, Problem());
+        : Refusals.WaitedTooLong(Version, Problem(), _backoff.LastError is not null);
 
     // ── instances ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -487,7 +487,10 @@ internal sealed class Dispatcher : IDisposable
     /// <summary>Why the function does not run as it should.</summary>
     public string? Problem() =>
         _backoff.LastError ?? _deploymentProblem
-        ?? (_account.Urgent > 0 ? $"the host has no room for another instance ({_budget.Used} of {_budget.Instances} instances, {_budget.UsedMiB} of {_budget.MemoryMiB} MiB in use)" : null);
+        ?? (!_budget.CanEverFit(HostBudget.MemoryOf(Version)) ? Refusals.LargerThanHost(Version, _budget)
+            : _account.Urgent > 0 ? $"the host has no room for another instance ({_budget.Used} of {_budget.Instances} instances, {_budget.UsedMiB} of {_budget.MemoryMiB} MiB in use)"
+            : _account.Warm > 0 ? $"the host has no room for the instances that min-instances keeps warm ({_budget.Used} of {_budget.Instances} instances, {_budget.UsedMiB} of {_budget.MemoryMiB} MiB in use)"
+            : null);
 
     /// <summary>What remains until the next try of a function that backs off; null when it does not.</summary>
     public TimeSpan? RetryIn => _backoff.IsWaiting(Now) ? _backoff.Remaining(Now) : null;

@@ -12,15 +12,17 @@ internal static class Refusals
 
     /// <summary>The queue is full.</summary>
     public static Reply Shed(FunctionVersion version) =>
-        Reply.Failure(Outcome.Shed, $"{version.Name} has {Limit(version)} calls waiting already (max-queue); try again later", Soon);
+        Reply.Overload(Outcome.Shed, $"{version.Name} has {Limit(version)} calls waiting already (max-queue); try again later", Soon);
 
     /// <summary>The longest queue of a function: at least one call, else a function without instances could never be called.</summary>
     public static int Limit(FunctionVersion version) => Math.Max(1, version.Spec.MaxQueue);
 
-    /// <summary>The wait got too long.</summary>
-    public static Reply WaitedTooLong(FunctionVersion version, string? problem) => Reply.Failure(
-        Outcome.Unavailable,
-        $"no instance of {version.Name} became free within {Seconds(version.Spec.QueueTimeout)} (queue-timeout){(problem is null ? "" : $": {problem}")}", Soon);
+    /// <summary>The wait got too long: for want of capacity, unless instances fail.</summary>
+    public static Reply WaitedTooLong(FunctionVersion version, string? problem, bool isFailing)
+    {
+        var error = $"no instance of {version.Name} became free within {Seconds(version.Spec.QueueTimeout)} (queue-timeout){(problem is null ? "" : $": {problem}")}";
+        return isFailing ? Reply.Failure(Outcome.Unavailable, error, Soon) : Reply.Overload(Outcome.Unavailable, error, Soon);
+    }
 
     /// <summary>The caller's own limit passed in the queue.</summary>
     public static Reply CallerTimedOutWaiting(FunctionVersion version) =>
@@ -35,10 +37,11 @@ internal static class Refusals
         Reply.Failure(Outcome.Unavailable, $"an instance of {version.Name} did not start: {error}", remaining > Soon ? remaining : Soon);
 
     /// <summary>One instance alone is larger than the host's budget.</summary>
-    public static Reply TooLarge(FunctionVersion version, HostBudget budget) => Reply.Failure(
-        Outcome.Unavailable,
-        $"an instance of {version.Name} needs {HostBudget.MemoryOf(version)} MiB, and all instances of this host together may have {budget.MemoryMiB} MiB; lower memory in function.toml or raise memory-budget",
-        TimeSpan.FromSeconds(60));
+    public static Reply TooLarge(FunctionVersion version, HostBudget budget) => Reply.Failure(Outcome.Unavailable, LargerThanHost(version, budget), TimeSpan.FromSeconds(60));
+
+    /// <summary>The text of <see cref="TooLarge"/>.</summary>
+    public static string LargerThanHost(FunctionVersion version, HostBudget budget) =>
+        $"an instance of {version.Name} needs {HostBudget.MemoryOf(version)} MiB, and all instances of this host together may have {budget.MemoryMiB} MiB; lower memory in function.toml or raise memory-budget";
 
     /// <summary>The deadline passed while it ran.</summary>
     public static Reply TimedOut(FunctionVersion version, bool byCaller, Task<bool>? completion) => Reply.Failure(

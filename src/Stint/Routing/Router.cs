@@ -37,7 +37,7 @@ internal sealed class Router : IAsyncDisposable
     public ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
         if (_table.TryGetValue(invocation.Function, out var route))
-            return route.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Broken(invocation.Function, route.Problem!));
+            return route.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Broken(invocation.Function, route));
         return new ValueTask<Reply>(Reply.Failure(Outcome.NotFound, $"no function {invocation.Function}; `stint ls` lists what is deployed"));
     }
 
@@ -85,13 +85,14 @@ internal sealed class Router : IAsyncDisposable
     }
 
     /// <summary>
-    /// A function is registered but cannot be served as it stands in the registry. Calls are answered <see cref="Outcome.Unavailable"/> with this text, unless an earlier version serves: that goes on.
+    /// A function is registered but cannot be served as it stands in the registry. Calls are answered <see cref="Outcome.Unavailable"/> with this text, or
+    /// <see cref="Outcome.NotImplemented"/> when no backend is there for it, unless an earlier version serves: that goes on.
     /// </summary>
-    public void SetProblem(FunctionName name, string problem)
+    public void SetProblem(FunctionName name, string problem, bool isUnsupported = false)
     {
         lock (_lock)
         {
-            _routes[name] = new Route(_routes.GetValueOrDefault(name)?.Pool, problem);
+            _routes[name] = new Route(_routes.GetValueOrDefault(name)?.Pool, problem, isUnsupported);
             Swap_NeedsLock();
         }
     }
@@ -124,12 +125,14 @@ internal sealed class Router : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => new(DrainAsync(TimeSpan.Zero));
 
-    private static Reply Broken(FunctionName name, string problem) =>
-        Reply.Failure(Outcome.Unavailable, $"{name} is deployed but cannot run: {problem}", TimeSpan.FromSeconds(60));
+    private static Reply Broken(FunctionName name, Route route) => route.IsUnsupported
+        ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
+        : Reply.Failure(Outcome.Unavailable, $"{name} is deployed but cannot run: {route.Problem}", TimeSpan.FromSeconds(60));
 
     private void Swap_NeedsLock() => _table = _routes.ToFrozenDictionary();
 
     /// <param name="Pool">Its instances; null when it never could be served.</param>
     /// <param name="Problem">What is wrong with what the registry holds.</param>
-    private sealed record Route(FunctionPool? Pool, string? Problem);
+    /// <param name="IsUnsupported">There is no backend for it.</param>
+    private sealed record Route(FunctionPool? Pool, string? Problem, bool IsUnsupported = false);
 }

@@ -24,6 +24,28 @@ internal sealed class Histogram
         Interlocked.Add(ref _ticks, Math.Max(0, duration.Ticks));
     }
 
+    /// <summary>As <see cref="HistogramReading.Quantile"/>, of buckets from anywhere: another daemon's, or the difference of two readings.</summary>
+    /// <param name="bounds">Upper bounds.</param>
+    /// <param name="counts">Records of each bucket alone: one for each bound, and one beyond.</param>
+    /// <param name="share">0 to 1.</param>
+    public static double? Quantile(ReadOnlySpan<double> bounds, IReadOnlyList<long> counts, double share)
+    {
+        var count = counts.Sum();
+        if (count <= 0 || bounds.Length == 0) return null;
+        var rank = share * count;
+        var below = 0L;
+        for (var bucket = 0; bucket < Math.Min(bounds.Length, counts.Count); bucket++)
+        {
+            if (below + counts[bucket] >= rank && counts[bucket] > 0)
+            {
+                var lower = bucket == 0 ? 0 : bounds[bucket - 1];
+                return lower + (bounds[bucket] - lower) * ((rank - below) / counts[bucket]);
+            }
+            below += counts[bucket];
+        }
+        return bounds[^1];
+    }
+
     /// <summary>What has been recorded so far.</summary>
     public HistogramReading Read()
     {
@@ -45,21 +67,5 @@ internal sealed record HistogramReading(IReadOnlyList<long> Counts, TimeSpan Sum
     /// The duration in seconds that the given share of records did not exceed, interpolated within its bucket as Prometheus' <c>histogram_quantile</c> does; null when there are none.
     /// </summary>
     /// <param name="share">0 to 1.</param>
-    public double? Quantile(double share)
-    {
-        var count = Count;
-        if (count == 0) return null;
-        var rank = share * count;
-        var below = 0L;
-        for (var bucket = 0; bucket < Histogram.Bounds.Length; bucket++)
-        {
-            if (below + Counts[bucket] >= rank && Counts[bucket] > 0)
-            {
-                var lower = bucket == 0 ? 0 : Histogram.Bounds[bucket - 1];
-                return lower + (Histogram.Bounds[bucket] - lower) * ((rank - below) / Counts[bucket]);
-            }
-            below += Counts[bucket];
-        }
-        return Histogram.Bounds[^1];
-    }
+    public double? Quantile(double share) => Histogram.Quantile(Histogram.Bounds, Counts, share);
 }

@@ -64,6 +64,7 @@ internal static class CliReference
         ["deploy"] = [typeof(FunctionView), typeof(InstanceCountsView)],
         ["ls"] = [typeof(FunctionListView)],
         ["describe"] = [typeof(FunctionDetailView), typeof(InstanceView)],
+        ["top"] = [typeof(TopReport), typeof(TopFunctionReport)],
         ["logs"] = [typeof(LogLineView)],
         ["doctor"] = [typeof(DoctorView), typeof(DoctorCheckView)],
         ["version"] = [typeof(VersionView)],

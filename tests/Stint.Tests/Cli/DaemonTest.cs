@@ -30,6 +30,14 @@ public abstract class DaemonTest : IAsyncLifetime
         },
     ];
 
+    /// <summary>One that backs off while a new version boots.</summary>
+    internal static FunctionDetailView Failing { get; } = new()
+    {
+        Name = "flaky", Runtime = "python3", State = "ready", Version = "0f1e2d3c", DeployedAt = Moment(0), Requests = 12, Errors = 4, ConcurrentRequests = 1, MaxInstances = 4,
+        KeepaliveSeconds = 300, TimeoutSeconds = 60, MemoryMiB = 256, Pids = 64, Network = "none", Folder = "/var/lib/stint/functions/flaky",
+        Why = "an instance did not start: fn.py has an error:\nNameError: name 'x' is not defined", NextRetryAt = Moment(8), NextVersion = "99aabbcc", StartFailures = 3, Deaths = 1,
+    };
+
     internal static DateTimeOffset Moment(int second) => new DateTimeOffset(2026, 8, 1, 12, 0, 0, TimeSpan.Zero).AddSeconds(second);
 
     /// <inheritdoc/>

@@ -10,10 +10,12 @@ public sealed class ListingCommandsTests : DaemonTest
     [InlineData("ls.json", "ls", "--json")]
     [InlineData("describe.txt", "describe", "hello")]
     [InlineData("describe-broken.txt", "describe", "thumbs.images")]
+    [InlineData("describe-failing.txt", "describe", "flaky")]
     [InlineData("describe.json", "describe", "hello", "--json")]
     public async Task The_output_is_the_golden_one(string golden, params string[] args)
     {
         Daemon.Functions.AddRange(Examples);
+        if (args.Contains("flaky")) Daemon.Functions.Add(Failing);
         Assert.Equal(0, await Cli.RunAsync(args));
         Assert.Equal("", Cli.Error);
         GoldenFile.Check(golden, Cli.Out);

@@ -39,6 +39,7 @@ public sealed class ParsingTests : IDisposable
     [InlineData("up", "--listen", "somewhere")]
     [InlineData("up", "--isolation", "some")]
     [InlineData("up", "--frob")]
+    [InlineData("up", "-l", "loud")]
     [InlineData("ls", "--management", "gopher://x")]
     public async Task A_wrong_command_line_exits_with_2(params string[] args)
     {
@@ -81,6 +82,8 @@ public sealed class ParsingTests : IDisposable
         {
             ["config"] = "my.toml", ["http-port"] = "-1", ["insecure"] = "true", ["isolation"] = "none", ["token-file"] = "t", ["listen"] = "::1,127.0.0.1",
         }, seen);
+        Assert.Equal(42, await _cli.RunAsync("up", "-r", "functions", "-l", "debug"));
+        Assert.Equal(new Dictionary<string, string> { ["registry"] = "functions", ["log-level"] = "debug" }, seen);
         Assert.Equal(42, await _cli.RunAsync("up"));
         Assert.Empty(seen!);
         Assert.False(examples);
@@ -118,7 +121,7 @@ public sealed class ParsingTests : IDisposable
     public async Task Without_arguments_there_is_help()
     {
         Assert.Equal(0, await _cli.RunAsync());
-        foreach (var command in (string[])["up", "deploy", "invoke", "ls", "describe", "logs", "notify", "rm", "wipe", "new", "doctor", "version", "completion"])
+        foreach (var command in (string[])["up", "deploy", "invoke", "ls", "describe", "top", "logs", "notify", "rm", "wipe", "new", "doctor", "version", "completion"])
             Assert.Contains($"\n  {command} ", _cli.Out, StringComparison.Ordinal);
     }
 

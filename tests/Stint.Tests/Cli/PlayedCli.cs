@@ -25,6 +25,12 @@ internal sealed class PlayedCli : IDisposable
     /// <summary>Characters in a line.</summary>
     public int Width { get; set; } = 120;
 
+    /// <summary>Lines of the terminal.</summary>
+    public int Height { get; set; } = 40;
+
+    /// <summary>The keyboard; nobody ever presses a key by default.</summary>
+    public Func<char> ReadKey { get; set; } = static () => throw new InvalidOperationException("no key is pressed");
+
     /// <summary>What <c>stint up</c> does.</summary>
     public UpAction Up { get; set; } = (_, _, _) => throw new InvalidOperationException("up was not expected");
 
@@ -41,7 +47,7 @@ internal sealed class PlayedCli : IDisposable
     public CliSession Session => new()
     {
         Out = _out, Error = _error, OpenInput = () => new MemoryStream(Encoding.UTF8.GetBytes(Input)), OpenOutput = () => new Undisposed(_bytes),
-        InputIsTerminal = Terminal, OutputIsTerminal = Terminal, ErrorIsTerminal = Terminal, Width = Width, Variable = Variables.GetValueOrDefault, Folder = Folder,
+        InputIsTerminal = Terminal, OutputIsTerminal = Terminal, ErrorIsTerminal = Terminal, Width = Width, Height = Height, ReadKey = ReadKey, Variable = Variables.GetValueOrDefault, Folder = Folder,
     };
 
     /// <summary>Runs a command; the result is the exit code.</summary>

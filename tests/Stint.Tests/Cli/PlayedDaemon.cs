@@ -19,11 +19,15 @@ namespace Stint.Tests.Cli;
 internal sealed class PlayedDaemon : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private int _topsAsked;
 
     private PlayedDaemon(WebApplication app) => _app = app;
 
     /// <summary>What is deployed.</summary>
     public List<FunctionDetailView> Functions { get; } = [];
+
+    /// <summary>What <c>top</c> answers, one after the other; the last again and again.</summary>
+    public List<TopView> Tops { get; } = [];
 
     /// <summary>What <c>logs</c> answers.</summary>
     public List<LogLineView> Logs { get; } = [];
@@ -66,6 +70,12 @@ internal sealed class PlayedDaemon : IAsyncDisposable
         app.Run(daemon.AnswerAsync);
         await app.StartAsync();
         return daemon;
+    }
+
+    /// <summary>How often something below the API's root was asked for.</summary>
+    public int Asked(string path)
+    {
+        lock (Requests) return Requests.Count(request => request == $"GET /stint/v1/{path}");
     }
 
     /// <summary>The code of the last upload, unpacked in memory.</summary>
@@ -111,6 +121,9 @@ internal sealed class PlayedDaemon : IAsyncDisposable
                 {
                     Version = "0.1.0", Pid = 4711, Isolation = "sandbox", Endpoints = [new("http", Url), new("management", Url)], Registry = "/tmp", State = "/tmp",
                 }, ManagementJson.Default.DaemonView));
+                break;
+            case ("GET", ["top"]):
+                await JsonAsync(context, JsonSerializer.Serialize(Tops[Math.Min(Interlocked.Increment(ref _topsAsked), Tops.Count) - 1], ManagementJson.Default.TopView));
                 break;
             case ("GET", ["functions"]):
                 // Through the base type, so that the list has the list's fields only.

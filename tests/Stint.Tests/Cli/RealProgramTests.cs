@@ -90,6 +90,35 @@ public sealed class RealProgramTests : DaemonTest
         await Daemon.FollowerLeft.Task.WaitAsync(Wait.Limit);
     }
 
+    [Theory]
+    [InlineData("q", "xterm-256color", true)]
+    [InlineData("\u0003", "xterm-256color", true)]
+    [InlineData("\u0003", "dumb", false)]
+    public async Task Top_gives_the_terminal_back_as_it_was(string key, string term, bool takesScreen)
+    {
+        Daemon.Tops.Add(new Stint.Management.TopView { Functions = [new() { Name = "hello", State = "ready" }] });
+        var start = new ProcessStartInfo("script", ["-qfec", "stty -a > before; stint top --interval 0.1; echo code $?; stty -a > after", "/dev/null"])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = Cli.Folder,
+        };
+        start.Environment["STINT_MANAGEMENT"] = Daemon.Url;
+        start.Environment["PATH"] = $"{AppContext.BaseDirectory}:{start.Environment["PATH"]}";
+        start.Environment["TERM"] = term;
+        start.Environment.Remove("NO_COLOR");
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        await Wait.UntilAsync(() => Daemon.Asked("top") >= 3);
+        await process.StandardInput.WriteAsync(key);
+        await process.StandardInput.FlushAsync();
+        await process.WaitForExitAsync().WaitAsync(Wait.Limit);
+        var seen = await output;
+        Assert.Contains("code 0", seen, StringComparison.Ordinal);
+        Assert.Contains("hello", seen, StringComparison.Ordinal);
+        Assert.Equal(takesScreen, seen.Contains("\e[?1049h", StringComparison.Ordinal));
+        Assert.Equal(takesScreen, seen.Contains("\e[?25h\e[?1049l", StringComparison.Ordinal));
+        Assert.Equal(await File.ReadAllTextAsync(Path.Combine(Cli.Folder, "before")), await File.ReadAllTextAsync(Path.Combine(Cli.Folder, "after")));
+    }
+
     [Fact]
     public async Task A_reader_that_has_seen_enough_is_no_error()
     {

@@ -23,6 +23,8 @@ internal sealed class Workbench : IAsyncDisposable
         {
             OnServing = version => Events.Enqueue($"serving {version.Name}"),
             OnRemoved = name => Events.Enqueue($"removed {name}"),
+            OnUnusable = (name, _) => Events.Enqueue($"unusable {name}"),
+            OnUnsupported = (name, _) => Events.Enqueue($"unsupported {name}"),
             OnBuildLine = (name, line) => BuildLines.Enqueue($"{name}: {line}"),
         };
         Registry = new FunctionRegistry(Root, options ?? new(), Bundles, ReadToml, observer, TimeProvider.System, NullLogger<FunctionRegistry>.Instance);
@@ -106,14 +108,15 @@ internal sealed class Workbench : IAsyncDisposable
         }
     }
 
-    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem.</summary>
-    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems) ReadToml(string text, string path)
+    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "[vm]" as the first one a backend that is missing.</summary>
+    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var lines = text.Split('\n');
         var bad = Array.FindIndex(lines, line => line.StartsWith("bad", StringComparison.Ordinal));
-        if (bad >= 0) return (null, [$"{path}:{bad + 1}:1: unknown key bad"]);
+        if (bad >= 0) return (null, [$"{path}:{bad + 1}:1: unknown key bad"], null);
+        if (lines[0].StartsWith("[vm]", StringComparison.Ordinal)) return (null, [$"{path}:1:1: no [vm] here"], "vm");
         var runtime = lines[0] switch { "nodejs" => Runtime.NodeJs, "binary" => Runtime.Binary, _ => Runtime.Python3 };
-        return (new FunctionSpec { Process = new ProcessSpec { Runtime = runtime } }, []);
+        return (new FunctionSpec { Process = new ProcessSpec { Runtime = runtime } }, [], null);
     }
 
     public async ValueTask DisposeAsync()

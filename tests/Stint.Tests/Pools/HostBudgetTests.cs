@@ -106,6 +106,17 @@ public sealed class HostBudgetTests
     }
 
     [Fact]
+    public async Task What_a_function_lacks_is_said_before_anybody_calls_it()
+    {
+        await using var full = new PoolBench(instances: 1);
+        _ = full.Open(PoolBench.Spec, "one").Invoke("a");
+        var warm = full.Open(PoolBench.Spec with { MinInstances = 1 }, "two");
+        Assert.Equal("the host has no room for the instances that min-instances keeps warm (1 of 1 instances, 100 of 100000 MiB in use)", warm.Describe().Problem);
+        await using var small = new PoolBench(memoryMiB: 64);
+        Assert.StartsWith("an instance of f needs 100 MiB, and all instances of this host together may have 64 MiB", small.Open(PoolBench.Spec).Describe().Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_function_with_more_than_its_share_gives_way_as_its_calls_end()
     {
         await using var bench = new PoolBench(instances: 4);

@@ -53,6 +53,14 @@ public sealed class RouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_function_whose_backend_is_missing_is_answered_not_implemented()
+    {
+        _router.SetProblem(PoolBench.Name("f"), "it is a [vm] function", isUnsupported: true);
+        var reply = await Invoke();
+        Assert.Equal((Outcome.NotImplemented, "f is deployed but cannot run: it is a [vm] function", null), (reply.Outcome, reply.Error, reply.RetryAfter));
+    }
+
+    [Fact]
     public async Task A_problem_with_a_new_version_leaves_the_earlier_one_serving()
     {
         SynchronizationContext.SetSynchronizationContext(null);

@@ -216,7 +216,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             }
             catch (BrokenFunctionException e)
             {
-                return Break(entry, e.Problems, spec, isTransient: false);
+                return Break(entry, e.Problems, spec, isTransient: false, e.MissingBackend);
             }
             catch (DeploymentException e)
             {
@@ -258,7 +258,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             if (!_entries.TryGetValue(name, out var entry)) _entries[name] = entry = new Entry { Function = new() { Name = name, Folder = folder, State = RegistrationState.Building } };
             entry.Mark = mark;
             entry.RetryAt = null;
-            entry.Function = entry.Function with { Folder = folder, State = RegistrationState.Building, Problems = [] };
+            entry.Function = entry.Function with { Folder = folder, State = RegistrationState.Building, Problems = [], MissingBackend = null };
             Publish_NeedsLock();
             return entry;
         }
@@ -289,17 +289,22 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
         return result;
     }
 
-    private RegisteredFunction Break(Entry entry, IReadOnlyList<string> problems, FunctionSpec? spec, bool isTransient)
+    private RegisteredFunction Break(Entry entry, IReadOnlyList<string> problems, FunctionSpec? spec, bool isTransient, string? missingBackend = null)
     {
         RegisteredFunction result;
         lock (_lock)
         {
             entry.RetryAt = isTransient ? _time.GetUtcNow() + _options.RetryAfter * Math.Min(60, 1 << Math.Min(entry.Failures++, 6)) : null;
-            entry.Function = result = entry.Function with { State = RegistrationState.Broken, Problems = problems, Spec = spec };
+            entry.Function = result = entry.Function with
+            {
+                State = missingBackend is null ? RegistrationState.Broken : RegistrationState.Unsupported, Problems = problems, Spec = spec, MissingBackend = missingBackend,
+            };
             Publish_NeedsLock();
         }
-        if (result.Serving is null) _observer.OnUnusable(result.Name, string.Join('\n', problems));
-        foreach (var problem in problems) LogBroken(result.Name, problem, result.Serving is null ? "it cannot be called" : "the version before goes on serving");
+        if (result.Serving is null && missingBackend is not null) _observer.OnUnsupported(result.Name, $"it is a [{missingBackend}] function, and this version of Stint runs [process] functions only");
+        else if (result.Serving is null) _observer.OnUnusable(result.Name, string.Join('\n', problems));
+        if (missingBackend is not null) LogUnsupported(result.Name, missingBackend);
+        else foreach (var problem in problems) LogBroken(result.Name, problem, result.Serving is null ? "it cannot be called" : "the version before goes on serving");
         return result;
     }
 
@@ -348,7 +353,10 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
         public DateTimeOffset? RetryAt { get; set; }
     }
 
-    [LoggerMessage(2302, LogLevel.Information, "Serving {Name}, version {Version}")]
+    [LoggerMessage(2309, LogLevel.Warning, "{Name} is a [{Backend}] function, which this version does not run: calls of it are answered so")]
+    private partial void LogUnsupported(FunctionName name, string backend);
+
+    [LoggerMessage(2302, LogLevel.Debug, "Serving {Name}, version {Version}")]
     private partial void LogServing(FunctionName name, string version);
 
     [LoggerMessage(2303, LogLevel.Information, "Removed {Name}")]

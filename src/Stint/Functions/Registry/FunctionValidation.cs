@@ -5,6 +5,9 @@ internal sealed class BrokenFunctionException(params IReadOnlyList<string> probl
 {
     /// <summary>The lines.</summary>
     public IReadOnlyList<string> Problems { get; } = problems;
+
+    /// <summary>The backend that this version lacks, when that is all that is wrong.</summary>
+    public string? MissingBackend { get; init; }
 }
 
 /// <summary>Reads a specification the same way for the registry's folder and for deployments.</summary>
@@ -14,8 +17,8 @@ internal static class FunctionValidation
     /// <exception cref="BrokenFunctionException">It is wrong.</exception>
     public static FunctionSpec Read(FunctionTomlReader reader, string text, string path)
     {
-        var (spec, problems) = reader(text, path);
-        if (spec is null || problems.Count > 0) throw new BrokenFunctionException(problems);
+        var (spec, problems, missing) = reader(text, path);
+        if (spec is null || problems.Count > 0) throw new BrokenFunctionException(problems) { MissingBackend = missing };
         return spec.Process is not null ? spec : throw new BrokenFunctionException($"{path}: there is no [process] table; this version of Stint runs processes only");
     }
 }

@@ -15,7 +15,7 @@ internal static class ConfigurationReference
             var usual = option.Default.Contains(' ', StringComparison.Ordinal) && option.Default[0] != '[' ? option.Default : $"`{option.Default}`";
             page.Append($"| `{option.Name}` | {option.Kind} | {usual} | {option.Help} |\n");
         }
-        page.Append("\n## Variables of tinyFaaS\n\nThey mean the same as the option beside them and are weaker than its own variable.\n\n| variable | option |\n|---|---|\n");
+        page.Append("\n## Variables of tinyFaaS and UniFaaS\n\nThey mean the same as the option beside them and are weaker than its own variable.\n\n| variable | option |\n|---|---|\n");
         foreach (var option in DaemonOptionTable.All)
             foreach (var variable in option.OtherVariables) page.Append($"| `{variable}` | `{option.Name}` |\n");
         return page.Append(Rest).ToString();
@@ -30,7 +30,7 @@ internal static class ConfigurationReference
 
         | where | spelling of `http-port` |
         |---|---|
-        | flag of `stint up` | `--http-port 8000` |
+        | flag of `stint up` | `--http-port 8000` (two have short forms: `-r` is `--registry`, `-l` is `--log-level`) |
         | environment | `STINT_HTTP_PORT=8000` |
         | file | `http-port = 8000` |
 

@@ -4,7 +4,7 @@ namespace Stint.Hosting.Configuration;
 
 /// <summary>One option of the daemon with its three spellings.</summary>
 /// <param name="Setting">The key of <c>stint.toml</c>.</param>
-/// <param name="OtherVariables">Variables of tinyFaaS that mean the same, weaker than our own.</param>
+/// <param name="OtherVariables">Variables of other systems that mean the same, weaker than our own.</param>
 internal sealed record DaemonOption(Setting<DaemonOptions> Setting, params IReadOnlyList<string> OtherVariables)
 {
     /// <summary>The name, as in <c>stint.toml</c>.</summary>
@@ -12,6 +12,9 @@ internal sealed record DaemonOption(Setting<DaemonOptions> Setting, params IRead
 
     /// <summary>The flag.</summary>
     public string Flag => $"--{Name}";
+
+    /// <summary>The flag's short form, as UniFaaS has it; null for most.</summary>
+    public string? Short { get; init; }
 
     /// <summary>The environment variable.</summary>
     public string Variable { get; } = $"STINT_{Setting.Name.ToUpperInvariant().Replace('-', '_')}";

@@ -20,7 +20,7 @@ internal static class DaemonOptionTable
     public static IReadOnlyList<DaemonOption> All { get; } =
     [
         Option("registry", new PathKind(), o => o.Registry, (o, v) => o with { Registry = v },
-            "Folder of the functions.", "/var/lib/stint/functions as root, else ~/.local/share/stint/functions"),
+            "Folder of the functions.", "/var/lib/stint/functions as root, else ~/.local/share/stint/functions") with { Short = "-r" },
         Option("state", new PathKind(), o => o.State, (o, v) => o with { State = v },
             "Folder of what the daemon keeps: built bundles, build cache, logs, token.", "/var/lib/stint/state as root, else ~/.local/share/stint/state"),
         Option("run", new PathKind(), o => o.Run, (o, v) => o with { Run = v },
@@ -35,6 +35,8 @@ internal static class DaemonOptionTable
             "Answer CoAP discovery that is sent to the group of all CoAP nodes (224.0.1.187, ff02::fd)."),
         Option("grpc-port", Port(-1), o => o.GrpcPort, (o, v) => o with { GrpcPort = v },
             "TCP port of the gRPC endpoint.", null, "GRPC_PORT", "grpc_PORT"),
+        Option("unifaas-port", Port(-1), o => o.UniFaasPort, (o, v) => o with { UniFaasPort = v },
+            "TCP port of UniFaaS's endpoint /invoke/FUNCTION/PATH alone, 8123 as a rule; the management endpoint has it anyway.", null, "UNIFAAS_PORT"),
         Option("management-port", Port(0), o => o.ManagementPort, (o, v) => o with { ManagementPort = v },
             "TCP port of the management endpoint.", null, "MGMT_PORT"),
         Option("management-listen", new AddressListKind(), o => o.ManagementListen, (o, v) => o with { ManagementListen = v },
@@ -64,7 +66,7 @@ internal static class DaemonOptionTable
         Option("spares", new IntegerKind(0, 64), o => o.Spares, (o, v) => o with { Spares = v },
             "Blank, sandboxed interpreters that wait for a function, for each kind of runtime in use: they make cold starts quick and cost a few MiB each (Node.js 40); 0 = none."),
         Option("log-level", new WordKind<LogLevel>(("error", LogLevel.Error), ("warn", LogLevel.Warning), ("info", LogLevel.Information), ("debug", LogLevel.Debug), ("trace", LogLevel.Trace)),
-            o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs."),
+            o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs.") with { Short = "-l" },
         Option("log-format", new WordKind<LogFormat>(("text", LogFormat.Text), ("json", LogFormat.Json)), o => o.LogFormat, (o, v) => o with { LogFormat = v },
             "One readable line or one JSON object an event."),
         Option("function-log-size", new IntegerKind(1, 1024, " (MiB)"), o => o.FunctionLogMiB, (o, v) => o with { FunctionLogMiB = v },

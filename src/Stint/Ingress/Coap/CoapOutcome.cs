@@ -20,6 +20,7 @@ internal static class CoapOutcome
         Outcome.Shed => CoapCode.TooManyRequests,
         Outcome.Cancelled => CoapCode.ServiceUnavailable, // the daemon is stopping: CoAP clients cannot cancel
         Outcome.FunctionFailed => CoapCode.InternalServerError,
+        Outcome.NotImplemented => CoapCode.NotImplemented,
         Outcome.Crashed => CoapCode.BadGateway,
         Outcome.ContractBroken => CoapCode.BadGateway,
         Outcome.Unavailable => CoapCode.ServiceUnavailable,

@@ -17,6 +17,7 @@ internal static class GrpcOutcome
         Outcome.Shed => GrpcStatusCode.ResourceExhausted,
         Outcome.Cancelled => GrpcStatusCode.Cancelled,
         Outcome.FunctionFailed => GrpcStatusCode.Internal,
+        Outcome.NotImplemented => GrpcStatusCode.Unimplemented,
         Outcome.Crashed => GrpcStatusCode.Internal,
         Outcome.ContractBroken => GrpcStatusCode.Internal,
         Outcome.Unavailable => GrpcStatusCode.Unavailable,

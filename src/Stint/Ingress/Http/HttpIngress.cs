@@ -4,7 +4,7 @@
 //   2. the body: none; up to 64 KiB held as Kestrel received it; longer ones stay in the connection and are streamed
 //   3. X-tinyFaaS-Async: the call is taken over by Deliveries, 202
 //   4. the router runs it; the reply is written: small ones in one go, long ones piece by piece as the client takes them
-//   5. what is not an answer becomes an error in text or JSON (docs/errors.md)
+//   5. what is not an answer becomes an error as the dialect has them (docs/errors.md)
 //
 // This is Kestrel without ASP.NET's pipeline: no HttpContext, no routing, no middleware is made for a call, which is worth a tenth of the throughput (bench/).
 using System.Buffers;
@@ -18,7 +18,7 @@ using Stint.Invocations;
 namespace Stint.Ingress.Http;
 
 /// <summary>Turns HTTP requests into invocations and replies into HTTP responses.</summary>
-internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, AsyncCalls asyncCalls, long maxBody) : IHttpApplication<IFeatureCollection>
+internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTask<Reply>> invoke, AsyncCalls asyncCalls, long maxBody) : IHttpApplication<IFeatureCollection>
 {
     private const string AsyncHeader = "X-tinyFaaS-Async";
     private const string CallIdHeader = "X-Call-Id";
@@ -37,11 +37,11 @@ internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, Asy
         var output = context.GetRequiredFeature<IHttpResponseBodyFeature>();
 
         // 1.
-        var target = RequestTarget.Parse(request.RawTarget, request.Path, request.QueryString);
+        var target = dialect.Parse(RequestTarget.Origin(request.RawTarget, request.Path, request.QueryString));
         if (!target.TryGetFunction(out var function))
         {
-            await HttpError.WriteAsync(request, response, output, Reply.Failure(Outcome.NotFound, target.Name.Length == 0
-                ? "name a function in the path: /NAME. 'stint ls' lists what is deployed"
+            await dialect.WriteErrorAsync(request, response, output, Reply.Failure(Outcome.NotFound, target.Name.Length == 0
+                ? dialect.Usage
                 : $"'{HttpError.Printable(target.Name)}' is not a function's name: {FunctionName.Rule}"), null).ConfigureAwait(false);
             return;
         }
@@ -52,7 +52,7 @@ internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, Asy
         if (body.Failure is not null)
         {
             using var failure = body.Failure;
-            await HttpError.WriteAsync(request, response, output, failure, null).ConfigureAwait(false);
+            await dialect.WriteErrorAsync(request, response, output, failure, null).ConfigureAwait(false);
             return;
         }
         var isAsync = request.Headers.ContainsKey(AsyncHeader);
@@ -82,7 +82,7 @@ internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, Asy
             }
             else
             {
-                await HttpError.WriteAsync(request, response, output, refusal, invocation.CallId).ConfigureAwait(false);
+                await dialect.WriteErrorAsync(request, response, output, refusal, invocation.CallId).ConfigureAwait(false);
             }
             return;
         }
@@ -91,7 +91,7 @@ internal sealed class HttpIngress(Func<Invocation, ValueTask<Reply>> invoke, Asy
         using var reply = await invoke(invocation).ConfigureAwait(false);
         if (reply.Outcome == Outcome.Answered) await WriteAsync(context, response, output, reply).ConfigureAwait(false);
         // 5.
-        else if (reply.Outcome != Outcome.Cancelled) await HttpError.WriteAsync(request, response, output, reply, invocation.CallId).ConfigureAwait(false);
+        else if (reply.Outcome != Outcome.Cancelled) await dialect.WriteErrorAsync(request, response, output, reply, invocation.CallId).ConfigureAwait(false);
 
         // The instance may still be reading the request's body.
         if (invocation.BodyStream is not null && reply.Completion is { } completion) await completion.ConfigureAwait(false);

@@ -16,6 +16,7 @@ internal static class HttpOutcome
         Outcome.Shed => 429,
         Outcome.Cancelled => 499, // nginx's "client closed request": only ever seen in metrics
         Outcome.FunctionFailed => 500,
+        Outcome.NotImplemented => 501,
         Outcome.Crashed => 502,
         Outcome.ContractBroken => 502,
         Outcome.Unavailable => 503,
@@ -33,6 +34,7 @@ internal static class HttpOutcome
         Outcome.Shed => "shed",
         Outcome.Cancelled => "cancelled",
         Outcome.FunctionFailed => "function-failed",
+        Outcome.NotImplemented => "not-implemented",
         Outcome.Crashed => "crashed",
         Outcome.ContractBroken => "contract-broken",
         Outcome.Unavailable => "unavailable",

@@ -17,9 +17,9 @@ internal readonly record struct RequestTarget(string Name, string Path, string Q
         return new(name, slash < 0 ? "/" : path[slash..].ToString(), query);
     }
 
-    /// <summary>Reads any target that Kestrel lets through; only the origin form is taken from the wire.</summary>
-    public static RequestTarget Parse(string rawTarget, string path, string queryString) =>
-        rawTarget.StartsWith('/') ? Parse(rawTarget) : Parse(Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal) + queryString);
+    /// <summary>The origin form of any target that Kestrel lets through; only that form is taken from the wire as it is.</summary>
+    public static string Origin(string rawTarget, string path, string queryString) =>
+        rawTarget.StartsWith('/') ? rawTarget : Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal) + queryString;
 
     /// <summary>The function meant, if the name is one.</summary>
     public bool TryGetFunction(out FunctionName function) => FunctionName.TryParse(Name, out function);

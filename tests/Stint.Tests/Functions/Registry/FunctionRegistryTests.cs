@@ -63,6 +63,22 @@ public sealed class FunctionRegistryTests
     }
 
     [Fact]
+    public async Task A_function_of_a_missing_backend_is_listed_as_that_and_not_as_broken_for_want_of_code()
+    {
+        await using var bench = new Workbench();
+        bench.Write("registry/machine/function.toml", "[vm]\nkernel = \"vmlinux\"");
+        bench.Write("registry/machine/vmlinux", "");
+        await bench.StartAsync();
+        var machine = bench.Find("machine")!;
+        Assert.Equal((RegistrationState.Unsupported, "vm"), (machine.State, machine.MissingBackend));
+        Assert.EndsWith("no [vm] here", Assert.Single(machine.Problems), StringComparison.Ordinal);
+        Assert.Equal(["unsupported machine"], bench.Events);
+        bench.WriteFunction("machine", "1");
+        await Workbench.Until(() => bench.Find("machine")!.State == RegistrationState.Ready);
+        Assert.Null(bench.Find("machine")!.MissingBackend);
+    }
+
+    [Fact]
     public async Task A_function_that_breaks_goes_on_serving_its_good_version_until_it_is_mended()
     {
         await using var bench = new Workbench();

@@ -1,0 +1,65 @@
+"""
+bench/cold and bench/load: how the platform behaves when instances come and go, and when more is asked of it than it can do.
+
+    cold    call → first byte without an instance, by runtime,      starts
+            with spares and without, beside the bare interpreters
+    load    burst      the first calls of 100 functions at once     traffic
+            step       from nothing to the peak rate
+            overload   ten times the capacity: goodput
+            fairness   one function at 50 times another's load
+            idle       memory of 1,000 deployed functions
+
+Every figure is of this run on this machine; a ratio compares things that were measured one after the other. daemon starts the program, client makes the requests.
+"""
+import argparse
+import json
+import sys
+import time
+
+import starts
+import traffic
+from daemon import BenchError, Workspace
+
+LOADS = ("burst", "step", "overload", "fairness", "idle")
+
+
+def main():
+    kind, arguments = sys.argv[1], sys.argv[2:]
+    parser = argparse.ArgumentParser(prog=f"bench/{kind}", description="Measures Stint's elasticity; run it on a machine that has nothing else to do.")
+    parser.add_argument("--quick", action="store_true", help="under a minute, to see that everything works; the figures mean little")
+    parser.add_argument("--executable", metavar="FILE", help="a native build; default: the JIT build of this repository, built when needed")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    if kind == "cold":
+        parser.add_argument("--starts", type=int, help="starts by runtime (default 200, with --quick 10)")
+        parser.add_argument("--spares", type=int, default=1, help="spares by runtime in the run with them (default 1)")
+        parser.add_argument("--only", action="append", choices=starts.RUNTIMES, help="this runtime only; may be repeated")
+    else:
+        parser.add_argument("--only", action="append", choices=LOADS, help="this run only; may be repeated")
+    options = parser.parse_args(arguments)
+    begun = time.monotonic()
+
+    def say(what):
+        print(f"bench: {time.monotonic() - begun:4.0f} s  {what}", file=sys.stderr, flush=True)
+
+    try:
+        with Workspace(options.executable) as workspace:
+            if kind == "cold":
+                results = starts.measure(workspace, options.only or starts.RUNTIMES, options.starts or (10 if options.quick else 200), options.spares, say)
+            else:
+                results = {}
+                for name in options.only or LOADS:
+                    say(name)
+                    results[name] = getattr(traffic, name)(workspace, options.quick)
+    except BenchError as failure:
+        sys.exit(f"bench: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted")
+    say("done")
+    print((starts if kind == "cold" else traffic).render(results))
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
