@@ -72,7 +72,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
                 new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
-            AsyncCalls = new AsyncCalls(Router.InvokeAsync, name => Router.Find(name) is not null, Logs, time, loggers.CreateLogger<AsyncCalls>());
+            AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refusal, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
         catch
         {

@@ -36,9 +36,15 @@ internal sealed class Router : IAsyncDisposable
     /// <summary>Runs a call where its function is. Never throws; the result is awaited once.</summary>
     public ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
-        if (_table.TryGetValue(invocation.Function, out var route))
-            return route.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Broken(invocation.Function, route));
-        return new ValueTask<Reply>(Reply.Failure(Outcome.NotFound, $"no function {invocation.Function}; `stint ls` lists what is deployed"));
+        var route = _table.GetValueOrDefault(invocation.Function);
+        return route?.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Refusal(invocation.Function, route));
+    }
+
+    /// <summary>Why calls of a function cannot be run at all: it is not there, is broken, or has no backend. Null when they can.</summary>
+    public Reply? Refusal(FunctionName name)
+    {
+        var route = _table.GetValueOrDefault(name);
+        return route?.Pool is null ? Refusal(name, route) : null;
     }
 
     /// <summary>The pool of a function; null when there is none, or none of its versions could be taken into service.</summary>
@@ -125,8 +131,8 @@ internal sealed class Router : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => new(DrainAsync(TimeSpan.Zero));
 
-    private static Reply Broken(FunctionName name, Route route) => route.IsUnsupported
-        ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
+    private static Reply Refusal(FunctionName name, Route? route) => route is null ? Reply.Failure(Outcome.NotFound, $"no function {name}; `stint ls` lists what is deployed")
+        : route.IsUnsupported ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
         : Reply.Failure(Outcome.Unavailable, $"{name} is deployed but cannot run: {route.Problem}", TimeSpan.FromSeconds(60));
 
     private void Swap_NeedsLock() => _table = _routes.ToFrozenDictionary();
