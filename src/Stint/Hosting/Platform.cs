@@ -69,8 +69,14 @@ internal sealed partial class Platform : IAsyncDisposable
             _backend = new ProcessBackend(Host, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
-            Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml,
-                new VersionObserver { OnServing = Serve, OnRemoved = Remove, OnUnusable = (name, problem) => Router.SetProblem(name, problem), OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true), OnBuildLine = (name, line) => Logs.Append(name, "", "build", line) }, time, loggers.CreateLogger<FunctionRegistry>());
+            Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
+            {
+                OnServing = Serve,
+                OnRemoved = Remove,
+                OnUnusable = (name, problem) => Router.SetProblem(name, problem),
+                OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
+                OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
+            }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refusal, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }

@@ -7,7 +7,15 @@ root=$(CDPATH= cd -- "$here/../../.." && pwd)
 tools="$root/artifacts/grpc-tools"
 
 if ! { /usr/bin/python3 -c 'import grpc, google.protobuf' && command -v protoc; } >/dev/null 2>&1; then
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3-grpcio python3-protobuf protobuf-compiler
+    packages="python3-grpcio python3-protobuf protobuf-compiler"
+    if [ "$(id -u)" != 0 ]; then
+        echo "the gRPC tests need $packages: sudo apt-get install -y --no-install-recommends $packages" >&2
+        exit 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    # shellcheck disable=SC2086 # several words
+    apt-get install -y -q --no-install-recommends $packages
 fi
 
 # The standard services are generated without their folders: a package grpc/ beside the scripts would hide the library.

@@ -356,7 +356,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     [LoggerMessage(2309, LogLevel.Warning, "{Name} is a [{Backend}] function, which this version does not run: calls of it are answered so")]
     private partial void LogUnsupported(FunctionName name, string backend);
 
-    [LoggerMessage(2302, LogLevel.Information, "Serving {Name}, version {Version}")]
+    [LoggerMessage(2302, LogLevel.Debug, "Serving {Name}, version {Version}")]
     private partial void LogServing(FunctionName name, string version);
 
     [LoggerMessage(2303, LogLevel.Information, "Removed {Name}")]

@@ -17,9 +17,9 @@ internal static class GrpcOutcome
         Outcome.Shed => GrpcStatusCode.ResourceExhausted,
         Outcome.Cancelled => GrpcStatusCode.Cancelled,
         Outcome.FunctionFailed => GrpcStatusCode.Internal,
+        Outcome.NotImplemented => GrpcStatusCode.Unimplemented,
         Outcome.Crashed => GrpcStatusCode.Internal,
         Outcome.ContractBroken => GrpcStatusCode.Internal,
-        Outcome.NotImplemented => GrpcStatusCode.Unimplemented,
         Outcome.Unavailable => GrpcStatusCode.Unavailable,
         Outcome.TimedOut => GrpcStatusCode.DeadlineExceeded,
     };

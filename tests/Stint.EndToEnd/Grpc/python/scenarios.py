@@ -120,7 +120,8 @@ def deadline():
     first.cancel()
     until(lambda: content(file) == "left", "the deadline did not reach the function")
     left = json.loads(request(Data(functionIdentifier="describe"), timeout=20).response)["time_left"]
-    assert 0 < left <= 20, left
+    # The C core rounds a deadline up a little.
+    assert 0 < left <= 21, left
 
 
 def cancellation():

@@ -14,8 +14,10 @@ public sealed class PercentEncodingTests
     [InlineData("Käse", "K%C3%A4se")]
     [InlineData("😀", "%F0%9F%98%80")]
     [InlineData("\u007f\0", "%7F%00")]
-    [InlineData("\ud800", "%EF%BF%BD")]
     public void What_is_not_visible_ascii_is_encoded(string text, string encoded) => Assert.Equal(encoded, PercentEncoding.Encode(text));
+
+    [Fact]
+    public void Half_a_surrogate_pair_becomes_the_replacement_character() => Assert.Equal("a%EF%BF%BDb", PercentEncoding.Encode("a\ud800b"));
 
     [Fact]
     public void A_long_message_is_cut_between_two_characters()
