@@ -24,7 +24,7 @@ internal sealed partial class AsyncCalls : IAsyncDisposable
     private readonly Channel<Invocation> _queue = Channel.CreateBounded<Invocation>(MaxWaiting);
     private readonly CancellationTokenSource _stop = new();
     private readonly Func<Invocation, ValueTask<Reply>> _invoke;
-    private readonly Func<FunctionName, Reply?> _refusal;
+    private readonly Func<FunctionName, Reply?> _refuse;
     private readonly FunctionLogs _logs;
     private readonly TimeProvider _time;
     private readonly ILogger<AsyncCalls> _logger;
@@ -32,14 +32,9 @@ internal sealed partial class AsyncCalls : IAsyncDisposable
     private long _waitingBytes;
 
     /// <summary>Starts the workers.</summary>
-    /// <param name="invoke">Runs a call.</param>
-    /// <param name="refusal">Why calls of a function cannot be taken at all; null when they can.</param>
-    /// <param name="logs">For what comes of the calls.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="logger">For the operator.</param>
-    public AsyncCalls(Func<Invocation, ValueTask<Reply>> invoke, Func<FunctionName, Reply?> refusal, FunctionLogs logs, TimeProvider time, ILogger<AsyncCalls> logger)
+    public AsyncCalls(Func<Invocation, ValueTask<Reply>> invoke, Func<FunctionName, Reply?> refuse, FunctionLogs logs, TimeProvider time, ILogger<AsyncCalls> logger)
     {
-        (_invoke, _refusal, _logs, _time, _logger) = (invoke, refusal, logs, time, logger);
+        (_invoke, _refuse, _logs, _time, _logger) = (invoke, refuse, logs, time, logger);
         _workers = [.. Enumerable.Range(0, Workers).Select(_ => Task.Run(WorkAsync))];
     }
 
@@ -47,7 +42,7 @@ internal sealed partial class AsyncCalls : IAsyncDisposable
     /// <returns>Null when accepted, else the reason why not.</returns>
     public async ValueTask<Reply?> AcceptAsync(Invocation invocation)
     {
-        if (_refusal(invocation.Function) is { } refusal) return refusal;
+        if (_refuse(invocation.Function) is { } refusal) return refusal;
         byte[] body;
         try
         {

@@ -98,7 +98,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
     private static Task RefuseFunctions(Microsoft.AspNetCore.Connections.ConnectionDelegate next, Microsoft.AspNetCore.Connections.ConnectionContext connection)
     {
         if (connection is { RemoteEndPoint: IPEndPoint remote, LocalEndPoint: IPEndPoint local }
-            && LocalPeer.UserOf(remote, local) is >= SandboxUsers.First and < SandboxUsers.First + SandboxUsers.Count)
+            && LocalPeer.UserOf(remote, local) is >= SandboxUsers.First and < SandboxUsers.End)
         {
             connection.Abort(new Microsoft.AspNetCore.Connections.ConnectionAbortedException("a function tried to reach the management endpoint"));
             return Task.CompletedTask;

@@ -78,7 +78,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
-            AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refusal, Logs, time, loggers.CreateLogger<AsyncCalls>());
+            AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refuse, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
         catch
         {

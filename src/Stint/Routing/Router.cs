@@ -36,16 +36,14 @@ internal sealed class Router : IAsyncDisposable
     /// <summary>Runs a call where its function is. Never throws; the result is awaited once.</summary>
     public ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
-        var route = _table.GetValueOrDefault(invocation.Function);
-        return route?.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Refusal(invocation.Function, route));
+        if (_table.TryGetValue(invocation.Function, out var route))
+            return route.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Broken(invocation.Function, route));
+        return new ValueTask<Reply>(Unknown(invocation.Function));
     }
 
-    /// <summary>Why calls of a function cannot be run at all: it is not there, is broken, or has no backend. Null when they can.</summary>
-    public Reply? Refusal(FunctionName name)
-    {
-        var route = _table.GetValueOrDefault(name);
-        return route?.Pool is null ? Refusal(name, route) : null;
-    }
+    /// <summary>Why a function cannot be called at all, for those who take calls over to run them later; null when it can.</summary>
+    public Reply? Refuse(FunctionName name) =>
+        !_table.TryGetValue(name, out var route) ? Unknown(name) : route.Pool is null ? Broken(name, route) : null;
 
     /// <summary>The pool of a function; null when there is none, or none of its versions could be taken into service.</summary>
     public FunctionPool? Find(FunctionName name) => _table.GetValueOrDefault(name)?.Pool;
@@ -131,8 +129,10 @@ internal sealed class Router : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => new(DrainAsync(TimeSpan.Zero));
 
-    private static Reply Refusal(FunctionName name, Route? route) => route is null ? Reply.Failure(Outcome.NotFound, $"no function {name}; `stint ls` lists what is deployed")
-        : route.IsUnsupported ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
+    private static Reply Unknown(FunctionName name) => Reply.Failure(Outcome.NotFound, $"no function {name}; `stint ls` lists what is deployed");
+
+    private static Reply Broken(FunctionName name, Route route) => route.IsUnsupported
+        ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
         : Reply.Failure(Outcome.Unavailable, $"{name} is deployed but cannot run: {route.Problem}", TimeSpan.FromSeconds(60));
 
     private void Swap_NeedsLock() => _table = _routes.ToFrozenDictionary();

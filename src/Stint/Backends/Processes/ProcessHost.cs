@@ -22,6 +22,7 @@ internal sealed partial class ProcessHost : IDisposable
     public ProcessHost(ProcessBackendOptions options, TimeProvider time, ILogger<ProcessHost> logger)
     {
         (_options, _time) = (options, time);
+        Users = new SandboxUsers(options.GroupName);
         RunFolder.Prepare(options.RunFolder);
         Groups = HostControlGroups.TryOpen(options.GroupName, out var noGroups);
         if (Groups is null) NoControlGroups(logger, LimitsProblem = noGroups);
@@ -50,7 +51,7 @@ internal sealed partial class ProcessHost : IDisposable
     public IControlGroups? Groups { get; }
 
     /// <summary>The users of sandboxes.</summary>
-    public SandboxUsers Users { get; } = new();
+    public SandboxUsers Users { get; }
 
     /// <summary>Whether the daemon is root, so that every sandbox gets a user of its own.</summary>
     public bool IsRoot { get; } = Posix.geteuid() == 0;

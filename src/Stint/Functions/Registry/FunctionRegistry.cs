@@ -253,6 +253,13 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
 
     private Entry Begin(FunctionName name, string folder, string mark)
     {
+        var entry = BeginEntry(name, folder, mark);
+        if (entry.Function.Serving is null) _observer.OnUnusable(name, "it is being built; try again in a moment");
+        return entry;
+    }
+
+    private Entry BeginEntry(FunctionName name, string folder, string mark)
+    {
         lock (_lock)
         {
             if (!_entries.TryGetValue(name, out var entry)) _entries[name] = entry = new Entry { Function = new() { Name = name, Folder = folder, State = RegistrationState.Building } };

@@ -4,17 +4,24 @@ namespace Stint.Backends.Processes.Sandboxing;
 /// Hands out the host's user numbers for sandboxes when the daemon is root: each instance has one of its own while it lives, so that even outside of all namespaces no instance could touch another's
 /// processes or files. The range lies above those of subuid(5), systemd-nspawn and DynamicUser=, and belongs to nobody.
 /// </summary>
-internal sealed class SandboxUsers
+/// <param name="daemon">What tells this daemon from others on the host: daemons take their numbers from different stretches of the range, as far as its 2,000 stretches go.</param>
+internal sealed class SandboxUsers(string daemon)
 {
-    /// <summary>The first number.</summary>
+    /// <summary>The first number of all daemons.</summary>
     public const int First = 2_000_000_000;
 
-    /// <summary>How many there are.</summary>
+    /// <summary>The first number that belongs to no daemon any more; below 2^31, which some programs take for the end.</summary>
+    public const int End = First + Stretches * Count;
+
+    /// <summary>Numbers of one daemon.</summary>
     public const int Count = 65_536;
+
+    private const int Stretches = 2000;
 
     private readonly Lock _lock = new();
     private readonly HashSet<int> _taken = [];
-    private int _next = First;
+    private readonly int _first = First + (int)(BitConverter.ToUInt32(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(daemon))) % Stretches) * Count;
+    private int _offset;
 
     /// <summary>A number that no living sandbox has. Numbers come round in turn, so that one is not reused at once.</summary>
     public int Take()
@@ -24,10 +31,10 @@ internal sealed class SandboxUsers
             if (_taken.Count == Count) throw new InvalidOperationException($"all {Count} sandbox users are taken");
             do
             {
-                _next = _next == First + Count - 1 ? First : _next + 1;
+                _offset = (_offset + 1) % Count;
             }
-            while (!_taken.Add(_next));
-            return _next;
+            while (!_taken.Add(_first + _offset));
+            return _first + _offset;
         }
     }
 
