@@ -106,6 +106,9 @@ public sealed class UniFaasTests : IAsyncLifetime
         var expected = $"{name} is deployed but cannot run: it is a [{backend}] function, and this version of Stint runs [process] functions only";
         Assert.Equal((501, $"error: {expected}\n"), await GetAsync($"invoke/{name}/index"));
         Assert.Equal((501, expected + "\n"), await _daemon.CallAsync(name));
+        using var later = new HttpRequestMessage(HttpMethod.Post, name) { Headers = { { "X-tinyFaaS-Async", "1" } } };
+        using var refused = await _daemon.Http.SendAsync(later);
+        Assert.Equal(HttpStatusCode.NotImplemented, refused.StatusCode);
         var token = (await File.ReadAllTextAsync(Path.Combine(_daemon.State, "token"))).Trim();
         var listed = (await _daemon.CliAsync("ls", "--token", token)).Good();
         Assert.Matches($"(?m)^{name} +{backend} +unsupported ", listed);

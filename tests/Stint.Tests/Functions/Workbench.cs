@@ -23,7 +23,6 @@ internal sealed class Workbench : IAsyncDisposable
         {
             OnServing = version => Events.Enqueue($"serving {version.Name}"),
             OnRemoved = name => Events.Enqueue($"removed {name}"),
-            OnUnusable = (name, _) => Events.Enqueue($"unusable {name}"),
             OnUnsupported = (name, _) => Events.Enqueue($"unsupported {name}"),
             OnBuildLine = (name, line) => BuildLines.Enqueue($"{name}: {line}"),
         };

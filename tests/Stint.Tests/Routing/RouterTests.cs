@@ -58,6 +58,10 @@ public sealed class RouterTests : IAsyncDisposable
         _router.SetProblem(PoolBench.Name("f"), "it is a [vm] function", isUnsupported: true);
         var reply = await Invoke();
         Assert.Equal((Outcome.NotImplemented, "f is deployed but cannot run: it is a [vm] function", null), (reply.Outcome, reply.Error, reply.RetryAfter));
+        Assert.Equal(Outcome.NotImplemented, _router.Refuse(PoolBench.Name("f"))?.Outcome);
+        Assert.Equal(Outcome.NotFound, _router.Refuse(PoolBench.Name("g"))?.Outcome);
+        await _router.OnServing(Version());
+        Assert.Null(_router.Refuse(PoolBench.Name("f")));
     }
 
     [Fact]
