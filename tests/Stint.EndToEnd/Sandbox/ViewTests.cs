@@ -1,4 +1,5 @@
 using System.Globalization;
+using Stint.Backends.Processes.Sandboxing;
 using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Sandbox;
@@ -130,7 +131,7 @@ public sealed class ViewTests(SandboxDaemon shared) : IClassFixture<SandboxDaemo
         foreach (var name in new[] { "attacker", "networked", "victim" }) instances += (await Daemon.DescribeAsync(name)).GetProperty("instanceList").GetArrayLength();
         Assert.True(users.Count >= instances, $"{users.Count} processes, {instances} instances");
         Assert.Equal(users.Distinct(), users);
-        Assert.All(users, static user => Assert.InRange(int.Parse(user, CultureInfo.InvariantCulture), 2_000_000_000, 2_000_065_535));
+        Assert.All(users, static user => Assert.InRange(int.Parse(user, CultureInfo.InvariantCulture), SandboxUsers.First, SandboxUsers.End - 1));
     }
 
     [Theory]

@@ -298,6 +298,10 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
 
     private RegisteredFunction Break(Entry entry, IReadOnlyList<string> problems, FunctionSpec? spec, bool isTransient, string? missingBackend = null)
     {
+        // The observer comes before the snapshot, as above: whoever finds the problem there is answered with it.
+        var name = entry.Function.Name;
+        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process] functions only");
+        else if (entry.Function.Serving is null) _observer.OnUnusable(name, string.Join('\n', problems));
         RegisteredFunction result;
         lock (_lock)
         {
@@ -308,8 +312,6 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             };
             Publish_NeedsLock();
         }
-        if (result.Serving is null && missingBackend is not null) _observer.OnUnsupported(result.Name, $"it is a [{missingBackend}] function, and this version of Stint runs [process] functions only");
-        else if (result.Serving is null) _observer.OnUnusable(result.Name, string.Join('\n', problems));
         if (missingBackend is not null) LogUnsupported(result.Name, missingBackend);
         else foreach (var problem in problems) LogBroken(result.Name, problem, result.Serving is null ? "it cannot be called" : "the version before goes on serving");
         return result;
