@@ -70,6 +70,8 @@ internal static partial class Daemon
             management.IsReady = true;
             invocation.Ready();
             foreach (var endpoint in endpoints) Listening(logger, endpoint.Protocol, endpoint.Url);
+            // Starting leaves garbage that an idle daemon would keep for hours; on a small machine that memory is better given back at once.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             if (examples) await ExampleFunctions.DeployAsync(platform, endpoints, stop).ConfigureAwait(false);
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stop).ConfigureAwait(false);
         }
