@@ -41,7 +41,7 @@ internal sealed class Reply : IDisposable
     /// still streamed, or it was cancelled and has not yet acknowledged), and this ends with true when the instance is free again, with false when
     /// it can serve nobody any more.
     /// </summary>
-    public Task<bool>? Completion { get; init; }
+    public Task<bool>? Completion { get; set; }
 
     /// <summary>A function's answer whose body lies in <paramref name="rented"/>, an array of the shared pool that the reply returns.</summary>
     public static Reply Answer(int status, HeaderList headers, ReadOnlyMemory<byte> body, byte[]? rented = null, IReplyStream? rest = null, Task<bool>? completion = null) =>

@@ -1,10 +1,7 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Options;
 using Stint.Deliveries;
 using Stint.Ingress.Grpc.Services;
 using Stint.Invocations;
@@ -33,7 +30,7 @@ internal sealed class GrpcEndpoint : IAsyncDisposable
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
         foreach (var address in options.Listen) kestrel.Listen(new IPEndPoint(address, options.Port), static listen => listen.Protocols = HttpProtocols.Http2);
-        _server = new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers), loggers);
+        _server = BareKestrel.Make(kestrel, loggers);
     }
 
     /// <summary>Where it listens, once started: one <c>grpc://</c> URL for each address.</summary>
@@ -41,17 +38,7 @@ internal sealed class GrpcEndpoint : IAsyncDisposable
 
     /// <summary>Begins to listen.</summary>
     /// <exception cref="IOException">An address cannot be bound; the message says which.</exception>
-    public async Task StartAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            await _server.StartAsync(_ingress, cancellationToken).ConfigureAwait(false);
-        }
-        catch (SocketException failure)
-        {
-            throw new IOException($"the gRPC endpoint cannot listen: {failure.Message}", failure);
-        }
-    }
+    public Task StartAsync(CancellationToken cancellationToken) => BareKestrel.StartAsync(_server, _ingress, "gRPC", "--grpc-port", cancellationToken);
 
     /// <summary>From now on the health service says SERVING.</summary>
     public void Ready() => _serving.Set(isServing: true);

@@ -1,10 +1,7 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Options;
 
 namespace Stint.Ingress.Http;
 
@@ -25,9 +22,7 @@ internal sealed class HttpEndpoint : IAsyncDisposable
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
         foreach (var address in options.Listen) kestrel.Listen(new IPEndPoint(address, options.Port), Configure);
-        // A call's way through the daemon never blocks, so it runs where its bytes arrived, on the thread that waits for sockets: no hop to the thread pool, no thread spinning for work.
-        var transport = new SocketTransportOptions { UnsafePreferInlineScheduling = true };
-        _server = new KestrelServer(Options.Create(kestrel), new SocketTransportFactory(Options.Create(transport), loggers), loggers);
+        _server = BareKestrel.Make(kestrel, loggers);
     }
 
     /// <summary>Where it listens, once started: one URL for each address.</summary>
@@ -35,17 +30,7 @@ internal sealed class HttpEndpoint : IAsyncDisposable
 
     /// <summary>Begins to listen.</summary>
     /// <exception cref="IOException">An address cannot be bound; the message says which.</exception>
-    public async Task StartAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            await _server.StartAsync(_ingress, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception failure) when (failure is IOException or SocketException)
-        {
-            throw new IOException($"the HTTP endpoint cannot listen: {failure.Message} Stop what uses the address, or choose another with --http-port or --listen", failure);
-        }
-    }
+    public Task StartAsync(CancellationToken cancellationToken) => BareKestrel.StartAsync(_server, _ingress, "HTTP", "--http-port", cancellationToken);
 
     /// <summary>Stops accepting and waits for running requests until the token fires.</summary>
     public Task StopAsync(CancellationToken cancellationToken) => _server.StopAsync(cancellationToken);

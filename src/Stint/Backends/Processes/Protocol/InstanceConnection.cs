@@ -66,7 +66,7 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
         }
     }
 
-    /// <summary>Tells the instance that nobody waits for the answer any more.</summary>
+    /// <summary>Tells the instance that nobody waits for the answer any more. Called under the call's lock.</summary>
     public void SendCancel(PendingCall call) => call.Sending = SendCancelAfterAsync(call.Sending);
 
     /// <inheritdoc/>
@@ -83,10 +83,10 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
                 await StreamAsync(call, frame).ConfigureAwait(false);
                 break;
             case FrameType.Response:
-                Finish(call, Answer(frame, null, EarlyCompletion(call)));
+                Finish(call, Answer(frame, null, null));
                 break;
             case FrameType.Failure:
-                Finish(call, Reply.Failure(Outcome.FunctionFailed, Encoding.UTF8.GetString(frame.Head.Span), completion: EarlyCompletion(call)));
+                Finish(call, Reply.Failure(Outcome.FunctionFailed, Encoding.UTF8.GetString(frame.Head.Span)));
                 break;
             default:
                 throw new ProtocolException($"a frame of type {(int)frame.Type} where an answer was due");
@@ -109,20 +109,17 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
         return Reply.Answer(frame.Status, headers, body, rented, rest, completion);
     }
 
-    // The function may answer before it has had all of its body. Then the caller gets its reply, and the slot stays taken until the request has been broken off.
-    private static Task<bool>? EarlyCompletion(PendingCall call) => call.Sending.IsCompleted ? null : call.Completion;
-
     private void Finish(PendingCall call, Reply reply)
     {
         _call = null;
-        if (reply.Completion is not null)
-        {
-            call.Finish(reply);
-            _ = SettleWhenSentAsync(call); // never faults; ends with the connection at the latest
-            return;
-        }
-        owner.ConnectionFree(this);
-        call.Finish(reply);
+        var isFree = call.TakeAnswer(out var isWanted);
+        if (isFree) owner.ConnectionFree(this);
+        // The function may answer before it has had all of its body. Then the caller gets its reply, and the slot stays taken until the request has been broken off.
+        if (isWanted && !isFree) reply.Completion = call.Completion;
+        if (isWanted) call.Deliver(reply);
+        else reply.Dispose();
+        if (!isFree) _ = SettleWhenSentAsync(call); // never faults; ends with the connection at the latest
+        else if (!isWanted) call.Settle(usable: true);
     }
 
     private async Task SettleWhenSentAsync(PendingCall call)
@@ -135,7 +132,7 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
 
     private async ValueTask StreamAsync(PendingCall call, Frame first)
     {
-        var stream = new ReplyStream(this, call);
+        var stream = new ReplyStream(call);
         call.BeginStream(stream, Answer(first, stream, call.Completion));
         while (true)
         {
@@ -151,6 +148,7 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
             stream.End();
             break;
         }
+        call.EndStream();
         call.StopSending();
         await call.Sending.ConfigureAwait(false);
         _call = null;

@@ -12,16 +12,20 @@ namespace Stint.Backends.Processes.Protocol;
 ///       └───cancelled────┴──▶ Abandoned ◀──cancelled──┘     the caller has its reply; the connection is busy until the instance lets go
 /// </code>
 /// An answer may come while the call is still Preparing: the instance is quick, or the body is long and the function did not wait for all of it.
+/// A CANCEL is sent under the same lock as the state changes: once the answer has been taken none can follow, where it would hit the connection's next call.
 /// </summary>
 internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSource<Reply>
 {
+    private readonly Lock _lock = new();
+
     // Continuations run on the thread that completes: the pool hands the freed slot to the next call before anything else happens.
     private ManualResetValueTaskSourceCore<Reply> _source = new() { RunContinuationsAsynchronously = false };
     private CancellationTokenRegistration _registration;
     private TaskCompletionSource<bool>? _completion;
     private ReplyStream? _stream;
     private PipeReader? _body;
-    private int _state;
+    private State _state;
+    private bool _cancelDue;   // cancelled before the request was on its way: CANCEL follows it
     private bool _reusable;
     private volatile bool _sendingStopped;
 
@@ -34,7 +38,7 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
         Abandoned,
     }
 
-    /// <summary>Ends when the request has been sent to its end, or broken off.</summary>
+    /// <summary>Ends when the request has been sent to its end, or broken off, and a CANCEL after it.</summary>
     public Task Sending { get; set; } = Task.CompletedTask;
 
     /// <summary>Whether the rest of the request's body is of no use any more.</summary>
@@ -66,7 +70,13 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
     /// <summary>The request, or its beginning, is on its way: a cancellation may now be sent after it.</summary>
     public void MarkSent()
     {
-        if (!Move(State.Preparing, State.Running) && _state == (int)State.Abandoned) connection.SendCancel(this);
+        lock (_lock)
+        {
+            if (_state == State.Preparing) _state = State.Running;
+            if (!_cancelDue) return;
+            _cancelDue = false;
+            connection.SendCancel(this);
+        }
     }
 
     /// <summary>Stops sending a body whose rest is of no use any more.</summary>
@@ -76,25 +86,36 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
         _body?.CancelPendingRead();
     }
 
-    /// <summary>Hands over the whole answer, or drops it when the caller has left.</summary>
-    public void Finish(Reply reply)
+    /// <summary>The whole answer has come: no CANCEL is sent any more.</summary>
+    /// <param name="isWanted">Whether the caller still waits for it: then <see cref="Deliver"/> it.</param>
+    /// <returns>Whether nothing is being sent, so that the connection is free.</returns>
+    public bool TakeAnswer(out bool isWanted)
     {
-        if (TryLeaveRunning(State.Answered))
+        lock (_lock)
         {
-            // Reused only when the cancellation can no longer reach this object, and only if no one has asked for its completion.
-            _reusable = _registration.Unregister() && reply.Completion is null;
-            _source.SetResult(reply);
-            return;
+            isWanted = Leave_NeedsLock(State.Answered);
+            return Sending.IsCompleted;
         }
-        reply.Dispose();
-        Settle(usable: true);
+    }
+
+    /// <summary>Hands over the whole answer.</summary>
+    public void Deliver(Reply reply)
+    {
+        // Used again only when the cancellation can no longer reach this object, and only if no one has asked for its completion.
+        _reusable = _registration.Unregister() && reply.Completion is null;
+        _source.SetResult(reply);
     }
 
     /// <summary>Hands over the beginning of a streamed answer.</summary>
     public void BeginStream(ReplyStream stream, Reply reply)
     {
-        _stream = stream;
-        if (TryLeaveRunning(State.Streaming))
+        bool isWanted;
+        lock (_lock)
+        {
+            _stream = stream;
+            isWanted = Leave_NeedsLock(State.Streaming);
+        }
+        if (isWanted)
         {
             _source.SetResult(reply);
             return;
@@ -103,10 +124,27 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
         reply.Dispose();
     }
 
+    /// <summary>The last piece has come: no CANCEL is sent any more.</summary>
+    public void EndStream()
+    {
+        lock (_lock)
+        {
+            if (_state == State.Streaming) _state = State.Answered;
+        }
+    }
+
+    /// <summary>The caller takes no more pieces.</summary>
+    public void CancelStream()
+    {
+        lock (_lock)
+        {
+            if (_state == State.Streaming) connection.SendCancel(this);
+        }
+    }
+
     /// <summary>The instance is done with a call whose reply came before that: says whether the connection can be used again.</summary>
     public void Settle(bool usable)
     {
-        Move(State.Streaming, State.Answered);
         _registration.Unregister();
         CompletionSource.TrySetResult(usable);
     }
@@ -115,7 +153,9 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
     public void Break(Reply failure)
     {
         StopSending();
-        if (TryLeaveRunning(State.Answered))
+        bool isWanted;
+        lock (_lock) isWanted = Leave_NeedsLock(State.Answered);
+        if (isWanted)
         {
             _registration.Unregister();
             _source.SetResult(failure);
@@ -125,12 +165,19 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
         Settle(usable: false);
     }
 
-    /// <summary>The request's body could not be read to its end: the caller's fault, which it is told; the function is asked to stop.</summary>
+    /// <summary>The request's body could not be read to its end: the caller's fault, which it is told. The sender asks the function to stop.</summary>
     public void FailBody(Exception failure)
     {
+        bool isWanted, wasStreaming;
+        lock (_lock)
+        {
+            wasStreaming = _state == State.Streaming;
+            if (wasStreaming) _state = State.Abandoned;
+            isWanted = Leave_NeedsLock(State.Abandoned);
+        }
         var outcome = failure is BodyTooLargeException ? Outcome.TooLarge : Outcome.BadRequest;
-        if (TryLeaveRunning(State.Abandoned)) _source.SetResult(Invocations.Reply.Failure(outcome, failure.Message, completion: Completion));
-        else if (Move(State.Streaming, State.Abandoned)) _stream?.Abandon(failure.Message);
+        if (isWanted) _source.SetResult(Invocations.Reply.Failure(outcome, failure.Message, completion: Completion));
+        else if (wasStreaming) _stream?.Abandon(failure.Message);
     }
 
     Reply IValueTaskSource<Reply>.GetResult(short token)
@@ -148,7 +195,7 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
     private void Recycle()
     {
         _source.Reset();
-        _state = (int)State.Preparing;
+        _state = State.Preparing;
         _completion = null;
         _stream = null;
         _body = null;
@@ -160,23 +207,26 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
 
     private void Abandon()
     {
-        var completion = Completion;
-        var sent = Move(State.Running, State.Abandoned);
-        if (sent || Move(State.Preparing, State.Abandoned))
+        bool isWanted;
+        lock (_lock)
         {
-            StopSending();
-            if (sent) connection.SendCancel(this);
-            _source.SetResult(Invocations.Reply.Failure(Outcome.Cancelled, "the call was cancelled", completion: completion));
+            if (_state is State.Answered or State.Abandoned) return;
+            isWanted = _state != State.Streaming;
+            if (_state == State.Preparing) _cancelDue = true;
+            else connection.SendCancel(this);
+            _state = State.Abandoned;
         }
-        else if (Move(State.Streaming, State.Abandoned))
-        {
-            StopSending();
-            connection.SendCancel(this);
-            _stream?.Abandon("the deadline passed before the answer was complete");
-        }
+        StopSending();
+        if (isWanted) _source.SetResult(Invocations.Reply.Failure(Outcome.Cancelled, "the call was cancelled", completion: Completion));
+        else _stream?.Abandon("the deadline passed before the answer was complete");
     }
 
-    private bool TryLeaveRunning(State next) => Move(State.Running, next) || Move(State.Preparing, next);
-
-    private bool Move(State from, State to) => Interlocked.CompareExchange(ref _state, (int)to, (int)from) == (int)from;
+    // Whether a caller still waits for the reply; if so, it gets it now.
+    private bool Leave_NeedsLock(State next)
+    {
+        _cancelDue = false;
+        if (_state is not (State.Preparing or State.Running)) return false;
+        _state = next;
+        return true;
+    }
 }

@@ -6,7 +6,7 @@ namespace Stint.Backends.Processes.Protocol;
 /// The pieces of a streamed answer, one at a time: the connection's loop offers a piece and reads on only when the caller has taken it, so that a slow caller slows the function down
 /// and no more than one frame is ever held.
 /// </summary>
-internal sealed class ReplyStream(InstanceConnection connection, PendingCall call) : IReplyStream
+internal sealed class ReplyStream(PendingCall call) : IReplyStream
 {
     private readonly SemaphoreSlim _offered = new(0);
     private readonly SemaphoreSlim _taken = new(0);
@@ -81,7 +81,7 @@ internal sealed class ReplyStream(InstanceConnection connection, PendingCall cal
             cancel = !_ended && _failure is null;
         }
         _taken.Release();
-        if (cancel) connection.SendCancel(call);
+        if (cancel) call.CancelStream();
     }
 
     private void ReleasePiece()
