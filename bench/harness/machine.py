@@ -25,9 +25,8 @@ def describe(parts):
         "wrk": _line("wrk", "--version").split("[")[0].removeprefix("wrk ").strip(),
     }
     if "native" in parts:
-        log = ROOT / "artifacts/publish"
-        framework = max(log.parent.glob("publish-net*"), key=lambda folder: folder.stat().st_mtime, default=None)
-        facts["native build"] = f"{NATIVE.stat().st_size / 1024 / 1024:.0f} MiB" + (f", {framework.name.removeprefix('publish-')}" if framework else "")
+        kind = ROOT / "artifacts/publish.kind"  # written by tools/publish
+        facts["native build"] = f"{NATIVE.stat().st_size / 1024 / 1024:.0f} MiB" + (f", {kind.read_text().strip()}" if kind.exists() else "")
     return facts
 
 

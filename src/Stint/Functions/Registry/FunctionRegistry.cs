@@ -368,7 +368,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     [LoggerMessage(2302, LogLevel.Debug, "Serving {Name}, version {Version}")]
     private partial void LogServing(FunctionName name, string version);
 
-    [LoggerMessage(2303, LogLevel.Information, "Removed {Name}")]
+    [LoggerMessage(2303, LogLevel.Debug, "Removed {Name}")]
     private partial void LogRemoved(FunctionName name);
 
     [LoggerMessage(2304, LogLevel.Warning, "{Name} is broken: {Problem} ({Consequence})")]

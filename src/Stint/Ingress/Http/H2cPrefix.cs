@@ -41,14 +41,15 @@ internal sealed class H2cPrefix : ITlsConnectionFeature, ITlsApplicationProtocol
         using var silence = new CancellationTokenSource(SilenceLimit);
         try
         {
-            while (true)
+            for (var examined = 0L; ;)
             {
                 var read = await connection.Transport.Input.ReadAsync(silence.Token).ConfigureAwait(false);
                 var seen = (int)Math.Min(read.Buffer.Length, Preface.Length);
                 var matches = Matches(read.Buffer.Slice(0, seen));
                 var decided = !matches || seen == Preface.Length || read.IsCompleted;
-                // What has been examined only in part is delivered again at once.
-                connection.Transport.Input.AdvanceTo(read.Buffer.Start, decided ? read.Buffer.Start : read.Buffer.End);
+                // Nothing is consumed. What came last stays unexamined when it is decided, so that Kestrel has all of it at once; what came before cannot be un-examined.
+                connection.Transport.Input.AdvanceTo(read.Buffer.Start, decided ? read.Buffer.GetPosition(examined) : read.Buffer.End);
+                examined = read.Buffer.Length;
                 if (decided) return matches && seen == Preface.Length;
             }
         }

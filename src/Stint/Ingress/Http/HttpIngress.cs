@@ -121,15 +121,17 @@ internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTa
         if (length > Invocation.MaxInlineBody) return new() { Rest = new LimitedBodyReader(reader, maxBody) };
         try
         {
-            while (true)
+            for (var examined = 0L; ;)
             {
                 var read = await reader.ReadAsync().ConfigureAwait(false);
                 if (read.Buffer.Length > Invocation.MaxInlineBody)
                 {
-                    reader.AdvanceTo(read.Buffer.Start);
+                    // Nothing is consumed, and what came last stays unexamined, so that the next read has it at once. A pipe does not let us un-examine what came before.
+                    reader.AdvanceTo(read.Buffer.Start, read.Buffer.GetPosition(examined));
                     return new() { Rest = new LimitedBodyReader(reader, maxBody) };
                 }
                 if (read.IsCompleted) return new() { Whole = read.Buffer, Reader = reader };
+                examined = read.Buffer.Length;
                 reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
             }
         }

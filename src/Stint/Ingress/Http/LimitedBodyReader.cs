@@ -40,7 +40,7 @@ internal sealed class LimitedBodyReader(PipeReader inner, long limit) : PipeRead
     {
         _current = result.Buffer;
         if (_consumed + result.Buffer.Length <= limit) return result;
-        inner.AdvanceTo(result.Buffer.Start);
+        inner.AdvanceTo(result.Buffer.Start, result.Buffer.End);
         throw TooLarge(limit);
     }
 

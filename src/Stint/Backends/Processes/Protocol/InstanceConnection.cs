@@ -219,7 +219,11 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
             while (!call.IsSendingStopped)
             {
                 var read = await body.ReadAsync().ConfigureAwait(false);
-                if (read.IsCanceled) break;
+                if (read.IsCanceled)
+                {
+                    body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                    break;
+                }
                 var piece = read.Buffer.Slice(0, Math.Min(read.Buffer.Length, Frame.MaxPart));
                 var last = read.IsCompleted && piece.Length == read.Buffer.Length;
                 var size = (int)piece.Length;
