@@ -1,3 +1,5 @@
+using Stint.Backends.Processes.Sandboxing;
+
 namespace Stint.Checks;
 
 /// <summary>Finds an interpreter the way the daemon does.</summary>
@@ -7,8 +9,7 @@ internal static class Interpreter
     public static string? Find(string? configured, string name)
     {
         if (configured is not null) return Tool.IsProgram(configured) ? configured : null;
-        var system = "/usr/bin/" + name;
-        return Tool.IsProgram(system) ? system : Tool.Find(name);
+        return HostPrograms.Find(name) is { } found && Tool.IsProgram(found) ? found : null;
     }
 
     /// <summary>Whether sandboxes show the file: they see the system's folders, and no home.</summary>

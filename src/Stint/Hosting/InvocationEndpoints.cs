@@ -55,7 +55,7 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
 
     private async Task StartHttpAsync(string protocol, int port, HttpIngress ingress, CancellationToken cancellationToken)
     {
-        var http = new HttpEndpoint(new HttpIngressOptions { Listen = Options.Listen, Port = port, MaxBody = MaxBody }, ingress, services, loggers);
+        var http = new HttpEndpoint(new HttpIngressOptions { Listen = Options.Listen, Port = port }, ingress, services, loggers);
         _running.Add((http, (_, deadline) => http.StopAsync(deadline)));
         await http.StartAsync(cancellationToken).ConfigureAwait(false);
         _views.Add(new EndpointView(protocol, Shown("http", http.Urls)));

@@ -41,8 +41,10 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         {
             if (resources.User is { } user) GiveTo(command.WorkFolder, (uint)user);
             resources.Process = await host.Spawner.StartAsync(sandbox.Command(Plan(command, resources), Take)).ConfigureAwait(false);
-            var end = await WatchAsync(command, resources.Process.Exited, cancellationToken).ConfigureAwait(false);
-            if (end != BuildEnd.Exited) return new BuildExit(end, 128 + Posix.SigKill);
+            using var limits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var watch = BuildLimits.WatchAsync(command, MeasureEvery, time, limits.Token);
+            if (await Task.WhenAny(resources.Process.Exited, watch).ConfigureAwait(false) == watch) return new BuildExit(await watch.ConfigureAwait(false), 128 + Posix.SigKill);
+            await limits.CancelAsync().ConfigureAwait(false);
             var status = await resources.Process.Exited.ConfigureAwait(false);
             if (resources.Group?.RanOutOfMemory() == true) onLine($"the build ran out of memory (limit {Limits.MemoryBytes >> 20} MiB)");
             return new BuildExit(BuildEnd.Exited, status.BySignal ? 128 + status.Code : status.Code);
@@ -83,20 +85,6 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
             User = resources.User,
             JoinFiles = resources.Group?.JoinFiles ?? [],
         };
-    }
-
-    private async Task<BuildEnd> WatchAsync(BuildCommand command, Task exited, CancellationToken cancellationToken)
-    {
-        var started = time.GetTimestamp();
-        while (true)
-        {
-            var left = command.TimeLimit - time.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero) return BuildEnd.TimedOut;
-            var pause = Task.Delay(left < MeasureEvery ? left : MeasureEvery, time, cancellationToken);
-            if (await Task.WhenAny(exited, pause).ConfigureAwait(false) == exited) return BuildEnd.Exited;
-            await pause.ConfigureAwait(false);
-            if (FolderSize.Measure(command.WorkFolder) > command.SizeLimit) return BuildEnd.TooLarge;
-        }
     }
 
     // chown -hR <user>:<user> <folder>. Nothing of the build runs now, and links are changed themselves and never followed: others' code may have left one that points at the host.

@@ -26,7 +26,7 @@ internal sealed class UnsandboxedBuild(TimeProvider time) : IBuildSandbox
             process.StandardInput.Close();
             // The pumps end with the process tree: whoever holds the pipes is killed below.
             var pumps = Task.WhenAll(LinePump.RunAsync(process.StandardOutput, Pass, limits.Token), LinePump.RunAsync(process.StandardError, Pass, limits.Token));
-            var watch = WatchAsync(command, limits.Token);
+            var watch = BuildLimits.WatchAsync(command, MeasureEvery, time, limits.Token);
             var exit = process.WaitForExitAsync(limits.Token);
             if (await Task.WhenAny(exit, watch) == watch && !cancellationToken.IsCancellationRequested)
             {
@@ -63,19 +63,6 @@ internal sealed class UnsandboxedBuild(TimeProvider time) : IBuildSandbox
         catch (Win32Exception e)
         {
             throw new DeploymentException(DeploymentFault.HostLacks, $"cannot start {command.Arguments[0]}: {e.Message}", e);
-        }
-    }
-
-    /// <summary>Ends when a limit is reached.</summary>
-    private async Task<BuildEnd> WatchAsync(BuildCommand command, CancellationToken cancellationToken)
-    {
-        var started = time.GetTimestamp();
-        while (true)
-        {
-            var left = command.TimeLimit - time.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero) return BuildEnd.TimedOut;
-            await Task.Delay(left < MeasureEvery ? left : MeasureEvery, time, cancellationToken);
-            if (FolderSize.Measure(command.WorkFolder) > command.SizeLimit) return BuildEnd.TooLarge;
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Stint.Ingress.Http;
 
-/// <summary>Where the HTTP endpoint listens and what it takes.</summary>
+/// <summary>Where the HTTP endpoint listens.</summary>
 internal sealed record HttpIngressOptions
 {
     /// <summary>Addresses; <see cref="IPAddress.IPv6Any"/> means all of both families.</summary>
@@ -10,7 +10,4 @@ internal sealed record HttpIngressOptions
 
     /// <summary>TCP port; 0 = any free one.</summary>
     public required int Port { get; init; }
-
-    /// <summary>The largest request body, bytes.</summary>
-    public required long MaxBody { get; init; }
 }

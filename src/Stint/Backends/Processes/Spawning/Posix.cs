@@ -8,7 +8,6 @@ internal static partial class Posix
 {
     internal const int SigInt = 2;
     internal const int SigKill = 9;
-    internal const int SigTerm = 15;
     internal const int OpenReadOnly = 0;
     internal const int CloseOnExec = 0x80000; // O_CLOEXEC on every Linux architecture that .NET runs on
     internal const int NonBlocking = 0x800;   // O_NONBLOCK, likewise
