@@ -97,7 +97,8 @@ public sealed class RealProgramTests : DaemonTest
     public async Task Top_gives_the_terminal_back_as_it_was(string key, string term, bool takesScreen)
     {
         Daemon.Tops.Add(new Stint.Management.TopView { Functions = [new() { Name = "hello", State = "ready" }] });
-        var start = new ProcessStartInfo("script", ["-qfec", "stty -a > before; stint top --interval 0.1; echo code $?; stty -a > after", "/dev/null"])
+        // Ctrl-C reaches the shell as well; some shells (dash) die of it without a trap.
+        var start = new ProcessStartInfo("script", ["-qfec", "trap : INT; stty -a > before; stint top --interval 0.1; echo code $?; stty -a > after", "/dev/null"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = Cli.Folder,
         };

@@ -78,9 +78,11 @@ internal sealed class Workbench : IAsyncDisposable
     /// <summary>Names of bundles on disk.</summary>
     public string[] BundleNames() => [.. Directory.GetDirectories(Path.Combine(State, "bundles")).Select(p => Path.GetFileName(p)!)];
 
-    /// <summary>Fails when a deployment has left anything of its own.</summary>
-    public void AssertNoDebris()
+    /// <summary>Fails when a deployment has left anything of its own, once what is deleted in the background is gone.</summary>
+    public async Task AssertNoDebrisAsync()
     {
+        await Registry.WhenSettledAsync(CancellationToken.None);
+        await Bundles.DisposeAsync();
         Assert.Empty(Directory.Exists(Path.Combine(Root, ".staging")) ? TempFolder.List(Path.Combine(Root, ".staging")) : []);
         Assert.Empty(TempFolder.List(Path.Combine(State, "staging")));
     }

@@ -24,7 +24,7 @@ public sealed class DependencyBuildTests
         await Task.WhenAll(Enumerable.Range(0, 6).Select(i => bench.DeployAsync($"f{i}", $"code {i}", ("requirements.txt", "package"))));
         Assert.Equal(1, sandbox.Installs);
         for (var i = 0; i < 6; i++) Assert.Equal("built", bench.ServedCode($"f{i}", "package/__init__.py"));
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Fact]
@@ -68,7 +68,7 @@ public sealed class DependencyBuildTests
         Assert.Contains("line 1.", lines);
         Assert.Contains("f: line 1.", bench.BuildLines);
         Assert.Equal("good", bench.ServedCode("f"));
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Theory]
@@ -152,7 +152,7 @@ public sealed class DependencyBuildTests
         var version = await bench.Deployer.DeployAsync(Workbench.Name("f"), "python3", new CodeSource.Folder(Path.Combine(bench.Folder, "source")), _ => { }, CancellationToken.None);
         Assert.True(File.Exists(Path.Combine(version.Folder, "tiny.py")));
         Assert.NotEmpty(Directory.GetFiles(Path.Combine(version.Folder, "__pycache__"), "tiny.*.pyc"));
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Fact]
@@ -163,6 +163,6 @@ public sealed class DependencyBuildTests
             bench.Code("", ("index.js", "require('tiny')"), ("package.json", """{"name":"fn","dependencies":{"tiny":"file:lib/tiny"}}"""),
                 ("lib/tiny/package.json", """{"name":"tiny","version":"1.0.0"}"""), ("lib/tiny/index.js", "module.exports = 1")), _ => { }, CancellationToken.None);
         Assert.Equal("module.exports = 1", await File.ReadAllTextAsync(Path.Combine(version.Folder, "node_modules/tiny/index.js")));
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 }

@@ -39,8 +39,7 @@ public sealed class CrashTests
             var expected = step >= DeploymentStep.Swapped ? "new" : isFirst ? null : "old";
             Assert.Equal((step, expected), (step, after.ServedCode("f")));
             await Workbench.Until(() => after.BundleNames().Length == (expected is null ? 0 : 1));
-            await after.Bundles.DisposeAsync();
-            after.AssertNoDebris();
+            await after.AssertNoDebrisAsync();
             Assert.DoesNotContain(".staging/", TempFolder.List(after.Root));
             Assert.Empty(after.Registry.Snapshot.Problems);
         }
@@ -59,7 +58,6 @@ public sealed class CrashTests
         Assert.Equal("old", await File.ReadAllTextAsync(Path.Combine(bench.Root, "_/f/code/fn.py")));
         Assert.Equal("old", bench.ServedCode("f"));
         Assert.Single(bench.Events);
-        await bench.Bundles.DisposeAsync();
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 }

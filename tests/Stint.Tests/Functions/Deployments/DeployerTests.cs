@@ -21,8 +21,7 @@ public sealed class DeployerTests
         Assert.NotEqual(first.Id, second.Id);
         Assert.Equal(["serving f", "serving f"], bench.Events);
         Assert.Equal(Path.GetFileName(second.Folder), Assert.Single(bench.BundleNames()));
-        await bench.Bundles.DisposeAsync();
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Theory]
@@ -82,8 +81,7 @@ public sealed class DeployerTests
         Assert.Equal("good", bench.ServedCode("f"));
         Assert.Equal("good", await File.ReadAllTextAsync(Path.Combine(bench.Root, "_/f/code/fn.py")));
         Assert.Single(bench.Events);
-        await bench.Bundles.DisposeAsync();
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Fact]
@@ -107,7 +105,7 @@ public sealed class DeployerTests
         await bench.StartAsync();
         foreach (var name in (string[])["twice", "x.flat", "junk"])
             Assert.Equal(DeploymentFault.Conflict, (await Assert.ThrowsAsync<DeploymentException>(() => bench.DeployAsync(name, "x"))).Fault);
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Fact]
@@ -126,8 +124,7 @@ public sealed class DeployerTests
         Assert.Empty(bench.Registry.Snapshot.Functions);
         Assert.Equal([".staging/"], TempFolder.List(bench.Root));
         Assert.Empty(bench.BundleNames());
-        await bench.Bundles.DisposeAsync();
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Fact]
@@ -142,8 +139,7 @@ public sealed class DeployerTests
         }
         Assert.Equal(40, bench.Events.Count);
         await Workbench.Until(() => bench.BundleNames().Length == 4);
-        await bench.Bundles.DisposeAsync();
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 
     [Fact]
@@ -175,7 +171,6 @@ public sealed class DeployerTests
         await using var bench = await new Workbench(deployer: new() { Reached = step => { if (step == DeploymentStep.Flushed) cancel.Cancel(); } }).StartAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => bench.Deployer.DeployAsync(Workbench.Name("f"), "python3", bench.Code("x"), _ => { }, cancel.Token));
         Assert.Null(bench.Find("f"));
-        await bench.Bundles.DisposeAsync();
-        bench.AssertNoDebris();
+        await bench.AssertNoDebrisAsync();
     }
 }
