@@ -45,7 +45,7 @@ internal static class FunctionNameArgument
     private static List<CompletionItem> Deployed(CliSession session)
     {
         if (!ManagementClient.TryParseAddress(session.Variable("STINT_MANAGEMENT") ?? GlobalOptions.DefaultManagement, out var address)) return [];
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = CompletionLimit };
+        using var http = new HttpClient(new ConnectionFaults(new SocketsHttpHandler { UseProxy = false })) { Timeout = CompletionLimit };
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(address, "/stint/v1/functions"));
         if (GlobalOptions.AmbientToken(session, address) is { } token) request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + token);
         try

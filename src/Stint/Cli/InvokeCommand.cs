@@ -102,7 +102,7 @@ internal static class InvokeCommand
 
     private static async Task<int> CallAsync(CliSession session, string function, HttpRequestMessage request, bool include, CancellationToken cancellationToken)
     {
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new ConnectionFaults(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(5) })) { Timeout = Timeout.InfiniteTimeSpan };
         try
         {
             using var answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);

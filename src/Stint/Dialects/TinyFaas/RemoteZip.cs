@@ -55,7 +55,7 @@ internal sealed class RemoteZip : IDisposable
                 await destination.WriteAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
             }
         }
-        catch (HttpRequestException failure)
+        catch (Exception failure) when (failure is HttpRequestException or SocketException)
         {
             throw TinyFaasFunction.Bad($"the url cannot be fetched: {failure.InnerException?.Message ?? failure.Message}");
         }
