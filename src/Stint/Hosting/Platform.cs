@@ -65,8 +65,9 @@ internal sealed partial class Platform : IAsyncDisposable
             Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            Spares = new Spares(Host, processes, time, loggers.CreateLogger<Spares>());
-            _backend = new ProcessBackend(Host, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            var launcher = new SandboxLauncher(Host, processes, time);
+            Spares = new Spares(launcher, processes, time, loggers.CreateLogger<Spares>());
+            _backend = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
