@@ -8,7 +8,7 @@ using Stint.Backends.Callbacks;
 namespace Stint.Tests.Backends.Callbacks;
 
 /// <summary>The whole block 127.0.0.0/8 is this host's, so it gives as many gateways and guests as a test wants.</summary>
-public sealed class CallbackServerTests : IAsyncLifetime
+public sealed class CallbackServerTests : IAsyncLifetime, IDisposable
 {
     private static readonly IPAddress Gateway = IPAddress.Parse("127.1.0.1");
     private static readonly IPAddress OtherGateway = IPAddress.Parse("127.1.0.33");
@@ -31,10 +31,12 @@ public sealed class CallbackServerTests : IAsyncLifetime
         return Task.CompletedTask;
     }
 
-    public async Task DisposeAsync()
+    public async Task DisposeAsync() => await _server.DisposeAsync();
+
+    public void Dispose()
     {
-        await _server.DisposeAsync();
         _loggers.Dispose();
+        _log.Dispose();
     }
 
     [Fact]
