@@ -18,7 +18,7 @@ namespace Stint.EndToEnd.Containers.Engine;
 public sealed class TestEngineCollection : ICollectionFixture<TestEngine>;
 
 /// <summary>A container engine for tests.</summary>
-public sealed class TestEngine : IAsyncLifetime
+public sealed class TestEngine : IAsyncLifetime, IDisposable
 {
     /// <summary>The name of the collection.</summary>
     public const string Collection = "container engine";
@@ -74,7 +74,6 @@ public sealed class TestEngine : IAsyncLifetime
     public async Task DisposeAsync()
     {
         if (_slot is null) return;
-        _client?.Dispose();
         try
         {
             if (_process is { HasExited: false }) await StopAsync();
@@ -82,10 +81,18 @@ public sealed class TestEngine : IAsyncLifetime
         finally
         {
             await _slot.ClearAsync();
-            _containerd?.Dispose();
-            _process?.Dispose();
-            _slot.Dispose();
         }
+        var left = await _slot.FindLeftoversAsync();
+        if (left.Count > 0) throw new InvalidOperationException($"the test engine left behind:\n{string.Join('\n', left)}");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _client?.Dispose();
+        _containerd?.Dispose();
+        _process?.Dispose();
+        _slot?.Dispose();
     }
 
     /// <summary>Starts it, or starts it again, and returns when it answers.</summary>
@@ -126,9 +133,9 @@ public sealed class TestEngine : IAsyncLifetime
     internal async Task<IReadOnlyList<string>> FindLabelledAsync(string label, string? value = null)
     {
         var filters = EngineFilters.Label(label, value);
-        var found = (await Client.Containers.ListAsync(filters, default)).Select(static one => $"container {one.Names.FirstOrDefault()} ({one.State})").ToList();
+        var found = (await Client.Containers.ListAsync(filters, default)).Select(static one => $"container {string.Join(",", one.Names)} ({one.State})").ToList();
         found.AddRange((await Client.Networks.ListAsync(filters, default)).Select(static one => $"network {one.Name}"));
-        found.AddRange((await Client.Images.ListAsync(filters, default)).Select(static one => $"image {one.RepoTags.FirstOrDefault() ?? one.Id}"));
+        found.AddRange((await Client.Images.ListAsync(filters, default)).Select(static one => $"image {one.Id} {string.Join(",", one.RepoTags)}"));
         return found;
     }
 
