@@ -39,6 +39,9 @@ internal sealed class EngineClient : IDisposable
         await _transport.DoAsync(new(HttpMethod.Get, "/_ping", "answer a ping"), cancellationToken);
     }
 
+    /// <summary>Which version of the API is spoken, and whether with Podman.</summary>
+    public ValueTask<SpokenVersion> NegotiateAsync(CancellationToken cancellationToken) => _transport.VersionAsync(cancellationToken);
+
     /// <summary><c>GET /version</c>.</summary>
     public Task<EngineVersion> ReadVersionAsync(CancellationToken cancellationToken) =>
         _transport.AskAsync(new(HttpMethod.Get, "/version", "tell its version"), EngineJson.Default.EngineVersion, cancellationToken);

@@ -84,6 +84,8 @@ internal static class EngineRefusals
         if (Has("runtime") && (Has("executable file not found in $path") || Has("no such file or directory")) && (Has("fork/exec") || Has("unable to retrieve oci runtime error") || Has("failed to start shim"))) return EngineFault.NoRuntime;
         if (Has("pool overlaps") || Has("already used on the host") || Has("is being used by a network interface") || Has("conflicts with network") || Has("subnet is already used")) return EngineFault.Overlap;
         if (Has("authorization denied by plugin")) return EngineFault.NoPermission;
+        // Podman answers 500 to names that are taken.
+        if (Has("that name is already in use") || Has("network already exists") || Has("container state improper")) return EngineFault.Conflict;
         if (Has("has active endpoints") || Has("is being used by the following containers")) return EngineFault.Conflict;
         if (Has("no such network") || Has("network not found") || said.StartsWith("network ", StringComparison.OrdinalIgnoreCase) && said.EndsWith(" not found", StringComparison.Ordinal)) return EngineFault.NoNetwork;
         return null;
