@@ -41,6 +41,7 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
+        if (options.Backend == RuntimeBackend.Docker) throw new IOException("backend = \"docker\" is not ready in this version; leave it out (or unset TF_BACKEND), functions run in the process sandbox");
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
