@@ -60,7 +60,7 @@ internal static class EngineRefusals
         EngineFault.NoPermission => $"the container engine at {address} does not permit to {call.Words}: {said}. See its authorization plugins.",
         EngineFault.NoImage => $"the container engine has no such image: {said}. Put it there first (docker pull, docker load, docker build); images are not pulled by themselves.",
         EngineFault.NoRuntime => $"the container engine lacks the runtime: {said}. Install it, register it with the engine (\"runtimes\" in /etc/docker/daemon.json), and restart the engine; docker info shows what it has.",
-        EngineFault.NoContainer or EngineFault.NoNetwork => $"the container engine could not {call.Words}: {said}. Somebody else has removed it.",
+        EngineFault.NoContainer or EngineFault.NoNetwork or EngineFault.NoVolume => $"the container engine could not {call.Words}: {said}. Somebody else has removed it.",
         EngineFault.Overlap => $"the container engine could not {call.Words}: {said}. Choose addresses that no other network has (docker network inspect).",
         _ => $"the container engine could not {call.Words}: {said}",
     };
