@@ -43,10 +43,10 @@ internal sealed partial class ProcessBackend(
         InstanceOutput? output = null;
         try
         {
-            blank = spares.TryTake(key, version.Folder);
+            blank = spares.TryTake(key, version.Folder!);
             if (blank is null)
             {
-                blank = spares.Create(key, version.Folder);
+                blank = spares.Create(key, version.Folder!);
                 output = blank.Attach(version.Name, logs, TailLines);
                 await blank.StartAsync(Limits(spec), version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
             }
@@ -78,8 +78,8 @@ internal sealed partial class ProcessBackend(
 
     private async Task<IInstance> LoadAsync(BlankRuntime blank, FunctionVersion version, CancellationToken cancellationToken)
     {
-        blank.Resources.Bundle = holdBundle(version.Folder);
-        var folder = launcher.HasOwnView ? SandboxPaths.Code : version.Folder;
+        blank.Resources.Bundle = holdBundle(version.Folder!);
+        var folder = launcher.HasOwnView ? SandboxPaths.Code : version.Folder!;
         var load = FrameWriter.Load(folder, version.Spec.ConcurrentRequests, version.Spec.Env);
         var connections = await blank.Handshake.LoadAsync(load, version.Spec.ConcurrentRequests, version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
         blank.CloseDoor();
