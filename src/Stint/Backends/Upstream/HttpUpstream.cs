@@ -19,7 +19,7 @@ internal sealed class HttpUpstream : IDisposable
     private static readonly TimeSpan MaxIdle = TimeSpan.FromSeconds(1);
 
     // write(); close() of the smallest guest on a busy machine.
-    private static readonly TimeSpan Probation = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Probation = TimeSpan.FromMilliseconds(10);
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 

@@ -5,6 +5,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Stint.Backends.Upstream;
 using Stint.Invocations;
+using Stint.Tests.Time;
 using Outcome = Stint.Invocations.Outcome;
 
 namespace Stint.Tests.Backends.Upstream;
@@ -66,11 +67,12 @@ public sealed class BrokenConnectionTests
     [Fact]
     public async Task A_server_that_closes_without_a_word_after_each_answer_serves_every_call()
     {
+        // Time stands still: however long the server takes between its answer and the end, it is not trusted.
         await using var rig = new UpstreamRig(async peer =>
         {
             await peer.ReadRequestAsync();
             await peer.SendAsync(Answer);
-        });
+        }, time: new FakeTime());
         for (var i = 0; i < 100; i++)
         {
             var (reply, body) = await rig.InvokeAsync(UpstreamRig.Call("POST", body: "x"));
@@ -78,6 +80,21 @@ public sealed class BrokenConnectionTests
             Assert.Equal("hello", body);
         }
         Assert.Equal(100, rig.Server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_server_that_promises_nothing_is_watched_once_before_its_connection_is_used_again()
+    {
+        var time = new FakeTime();
+        await using var rig = new UpstreamRig(UpstreamRig.Answering(Answer), time: time);
+        Assert.Equal("hello", (await rig.InvokeAsync()).Body);
+        var second = rig.InvokeAsync();
+        Assert.False(second.IsCompleted);
+        time.Advance(TimeSpan.FromMilliseconds(10));
+        Assert.Equal("hello", (await second).Body);
+        for (var i = 0; i < 10; i++) Assert.Equal("hello", (await rig.InvokeAsync()).Body);
+        Assert.Equal(1, rig.Server.Accepted);
+        Assert.Equal(12, rig.Server.Requests.Count);
     }
 
     [Fact]

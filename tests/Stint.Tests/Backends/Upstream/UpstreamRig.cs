@@ -9,10 +9,10 @@ namespace Stint.Tests.Backends.Upstream;
 /// <summary>An upstream to a raw server, and the instance's end in the test's hand. At the end no connection may be left on either side.</summary>
 internal sealed class UpstreamRig : IAsyncDisposable
 {
-    public UpstreamRig(Func<RawPeer, Task> serve, int calls = 4)
+    public UpstreamRig(Func<RawPeer, Task> serve, int calls = 4, TimeProvider? time = null)
     {
         Server = new RawServer(serve);
-        Upstream = new HttpUpstream(Server.EndPoint, calls, Ended.Task, TimeProvider.System);
+        Upstream = new HttpUpstream(Server.EndPoint, calls, Ended.Task, time ?? TimeProvider.System);
     }
 
     public RawServer Server { get; }
