@@ -78,14 +78,14 @@ internal static class EngineRefusals
     {
         if (said is null) return null;
         if (Has("no such image") || Has("image not known") || Has("unable to find image") || Has("pull access denied")) return EngineFault.NoImage;
-        if (Has("no such container") || Has("no container with name or id")) return EngineFault.NoContainer;
+        if (Has("no such container") || Has("no container with name or id") || Has("marked for removal")) return EngineFault.NoContainer;
         if (Has("unknown runtime specified") || Has("unknown or invalid runtime name") || Has("invalid runtime name") || Has("oci runtime \"") && Has("not found")) return EngineFault.NoRuntime;
         // The runtime is registered and its program is not there.
         if (Has("runtime") && (Has("executable file not found in $path") || Has("no such file or directory")) && (Has("fork/exec") || Has("unable to retrieve oci runtime error") || Has("failed to start shim"))) return EngineFault.NoRuntime;
         if (Has("pool overlaps") || Has("already used on the host") || Has("is being used by a network interface") || Has("conflicts with network") || Has("subnet is already used")) return EngineFault.Overlap;
         if (Has("authorization denied by plugin")) return EngineFault.NoPermission;
         if (Has("has active endpoints") || Has("is being used by the following containers")) return EngineFault.Conflict;
-        if (Has("network") && Has("not found")) return EngineFault.NoNetwork;
+        if (Has("no such network") || Has("network not found") || said.StartsWith("network ", StringComparison.OrdinalIgnoreCase) && said.EndsWith(" not found", StringComparison.Ordinal)) return EngineFault.NoNetwork;
         return null;
 
         bool Has(string text) => said.Contains(text, StringComparison.OrdinalIgnoreCase);
