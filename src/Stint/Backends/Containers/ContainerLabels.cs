@@ -26,16 +26,19 @@ internal static class ContainerLabels
     /// <summary>The instance's id, as logs and views show it.</summary>
     public const string Instance = "stint.instance";
 
-    /// <summary>What it is for: one of the roles below.</summary>
+    /// <summary>What it is for: one of the roles below. At its start a backend removes what an earlier daemon left in its own roles, and nothing else.</summary>
     public const string Role = "stint.role";
 
-    /// <summary>A container, network or image of a function.</summary>
-    public const string FunctionRole = "function";
+    /// <summary>A container or network of a <c>[container]</c> function.</summary>
+    public const string ContainerRole = "container";
+
+    /// <summary>A container in which a process function runs, or a blank runtime that waits for one.</summary>
+    public const string ProcessRole = "process";
 
     /// <summary>A container of a build.</summary>
     public const string BuildRole = "build";
 
-    /// <summary>An image that functions' containers are made of.</summary>
+    /// <summary>An image that process functions' containers are made of.</summary>
     public const string RuntimeRole = "runtime";
 
     /// <summary>The labels of an object that belongs to no single function.</summary>
