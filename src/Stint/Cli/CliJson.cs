@@ -15,6 +15,7 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(FunctionView))]
 [JsonSerializable(typeof(VersionView))]
 [JsonSerializable(typeof(DoctorView))]
+[JsonSerializable(typeof(ImageListView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>

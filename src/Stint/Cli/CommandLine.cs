@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
+using Stint.Backends.Containers.Engine;
 using Stint.Functions.Toml.Settings;
 using Stint.Management;
 
@@ -70,6 +71,11 @@ internal static class CommandLine
             session.Fail(e.Message);
             return ExitCodeOf(e);
         }
+        catch (EngineException e)
+        {
+            session.Fail(e.Message);
+            return e.Fault is EngineFault.NoPermission ? ExitCode.Denied : e.IsEngineAway ? ExitCode.Unreachable : ExitCode.Failed;
+        }
         catch (IOException e) when (e.HResult == BrokenPipe)
         {
             // `stint logs -f | head`: the reader has seen enough.
@@ -101,6 +107,7 @@ internal static class CommandLine
         root.Subcommands.Add(RmCommand.Build(session, globals));
         root.Subcommands.Add(WipeCommand.Build(session, globals));
         root.Subcommands.Add(NewCommand.Build(session));
+        root.Subcommands.Add(ImageCommand.Build(session));
         root.Subcommands.Add(DoctorCommand.Build(session, globals));
         root.Subcommands.Add(VersionCommand.Build(session));
         root.Subcommands.Add(CompletionCommand.Build(session));

@@ -106,14 +106,43 @@ internal sealed class BaseImages(EngineClient engine, TimeProvider time)
             var id = await make(passing).ConfigureAwait(false);
             onStep("trying it");
             var version = await TryAsync(runtime, id, cancellationToken).ConfigureAwait(false);
+            var before = await FindOwnAsync(name, cancellationToken).ConfigureAwait(false);
             var (repository, tag) = ImageName.Split(name);
             await engine.Images.TagAsync(id, repository, tag, cancellationToken).ConfigureAwait(false);
+            if (before is not null && before != id) await RemoveUnusedAsync(before, cancellationToken).ConfigureAwait(false);
             return new BaseImage(name, id, version, (await engine.Images.InspectAsync(id, cancellationToken).ConfigureAwait(false)).Size);
         }
         finally
         {
             // Also when the user has had enough: the name, and with it the image if it got no other.
             await engine.Images.RemoveAsync(passing, force: false, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The id of the image of that name, if Stint made it.</summary>
+    private async Task<string?> FindOwnAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var image = await engine.Images.InspectAsync(name, cancellationToken).ConfigureAwait(false);
+            return image.RepoTags.Count == 1 && image.Config?.Labels.ContainsKey(ImageLabels.Kind) == true ? image.Id : null;
+        }
+        catch (EngineException none) when (none.Fault is EngineFault.NoImage)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What had the name before; it stays while others are built on it or containers run from it.</summary>
+    private async Task RemoveUnusedAsync(string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await engine.Images.RemoveAsync(id, force: false, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EngineException used) when (used.Fault is EngineFault.Conflict)
+        {
+            // 'stint image rm' when they are gone
         }
     }
 

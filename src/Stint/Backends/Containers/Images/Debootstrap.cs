@@ -23,10 +23,11 @@ internal sealed record Debootstrap(string? Suite, string? Mirror)
             Runtime.Binary => "ca-certificates,python3-minimal,curl,jq",
             _ => "ca-certificates,python3,python3-pip",
         };
-        List<string> arguments = ["--variant=minbase", $"--include={packages}", Suite ?? HostSuite(), folder];
+        // In a mount namespace of its own: what it mounts into the folder goes with it, however it ends.
+        List<string> arguments = ["--mount", "--", program, "--variant=minbase", $"--include={packages}", Suite ?? HostSuite(), folder];
         if (Mirror is { } mirror) arguments.Add(mirror);
         var tail = new Queue<string>();
-        var code = await HostCommand.RunAsync(program, arguments, line =>
+        var code = await HostCommand.RunAsync("unshare", arguments, line =>
         {
             if (tail.Count == 10) tail.Dequeue();
             tail.Enqueue(line);

@@ -13,8 +13,8 @@ internal static class HostRootfs
     private static readonly string[] ShellTools =
     [
         "bash", "[", "awk", "base64", "basename", "bc", "bzip2", "cat", "chmod", "cmp", "comm", "cp", "curl", "cut", "date", "dd", "df", "diff", "dirname", "du", "echo", "egrep", "expand", "expr", "factor",
-        "false", "fgrep", "file", "find", "flock", "fold", "gawk", "getopt", "grep", "gunzip", "gzip", "head", "hexdump", "hostname", "iconv", "id", "install", "join", "jq", "kill", "ln", "logger", "ls", "mawk",
-        "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nice", "nl", "nohup", "nproc", "numfmt", "od", "openssl", "paste", "perl", "pgrep", "pkill", "printenv", "printf", "ps", "pwd", "readlink", "realpath", "rev", "rm",
+        "false", "fgrep", "find", "flock", "fold", "gawk", "getopt", "grep", "gunzip", "gzip", "head", "hexdump", "hostname", "iconv", "id", "install", "join", "jq", "kill", "ln", "logger", "ls", "mawk",
+        "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nice", "nl", "nohup", "nproc", "numfmt", "od", "openssl", "paste", "pgrep", "pkill", "printenv", "printf", "ps", "pwd", "readlink", "realpath", "rev", "rm",
         "rmdir", "sed", "seq", "setsid", "sha1sum", "sha256sum", "sha512sum", "shuf", "sleep", "sort", "split", "stat", "stdbuf", "stty", "sync", "tac", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true",
         "truncate", "tsort", "tty", "uname", "unexpand", "uniq", "unlink", "unzip", "uptime", "uuidgen", "wc", "which", "who", "whoami", "xargs", "xxd", "xz", "yes", "zcat", "zip", "zstd",
     ];
@@ -56,7 +56,11 @@ internal static class HostRootfs
         foreach (var folder in (string[])["/bin", "/sbin", "/lib", "/lib64"]) rootfs.AddHost(folder);
         var etc = Path.Combine(scratch, "etc");
         SandboxEtc.Write(etc);
-        rootfs.AddTree("/etc", etc);
+        // A sandbox has no root; a build in a container may be run as that.
+        File.WriteAllText(Path.Combine(etc, "passwd"), "root:x:0:0:root:/root:/bin/sh\n" + File.ReadAllText(Path.Combine(etc, "passwd")));
+        File.WriteAllText(Path.Combine(etc, "group"), "root:x:0:\n" + File.ReadAllText(Path.Combine(etc, "group")));
+        // Debian's links from names such as awk to one of several programs come with the programs that are wanted; all of them would bring an editor and three compilers.
+        rootfs.AddTree("/etc", etc, "alternatives");
         rootfs.AddHostTree("/usr/share/zoneinfo", "right", "posix");
         rootfs.AddHostTree("/usr/lib/locale/C.utf8");
     }

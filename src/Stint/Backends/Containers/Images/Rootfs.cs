@@ -70,7 +70,7 @@ internal sealed class Rootfs
         if (!_walked.Add(real)) return true;
         foreach (var entry in new DirectoryInfo(real).EnumerateFileSystemInfos())
         {
-            if (skip.Contains(entry.Name)) continue;
+            if (skip.Contains(entry.Name) || entry.Extension == ".a") continue; // of static libraries nothing runs
             if (entry.LinkTarget is not null)
             {
                 AddHost(entry.FullName);
@@ -83,18 +83,22 @@ internal sealed class Rootfs
     }
 
     /// <summary>A folder of the host under another path, with what its links lead to on the host.</summary>
-    public void AddTree(string path, string hostFolder)
+    /// <param name="path">The path inside.</param>
+    /// <param name="hostFolder">The folder.</param>
+    /// <param name="skip">Names of entries to leave out, with all that is in them.</param>
+    public void AddTree(string path, string hostFolder, params string[] skip)
     {
         AddFolder(path);
         foreach (var entry in new DirectoryInfo(hostFolder).EnumerateFileSystemInfos())
         {
+            if (skip.Contains(entry.Name)) continue;
             var inside = Path.Combine(path, entry.Name);
             if (entry.LinkTarget is { } target)
             {
                 AddLink(inside, target);
                 AddHost(Path.GetFullPath(target, path));
             }
-            else if (entry is DirectoryInfo) AddTree(inside, entry.FullName);
+            else if (entry is DirectoryInfo) AddTree(inside, entry.FullName, skip);
             else AddFile(inside, entry.FullName);
         }
     }
