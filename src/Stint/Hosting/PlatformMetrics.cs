@@ -86,6 +86,14 @@ internal static class PlatformMetrics
         text.Family("stint_spares", MetricKind.Gauge, "Blank interpreters that wait for a function.");
         foreach (var (runtime, count) in platform.Spares.Waiting) text.Sample(count, ("runtime", runtime.ToString().ToLowerInvariant()));
         text.Family("stint_spare_starts_total", MetricKind.Counter, "Starts that took a waiting interpreter.").Sample(platform.Spares.Taken);
+        if (platform.Containers is { Host.Watch: { IsInUse: true } watch } containers)
+        {
+            text.Family("stint_container_engine_up", MetricKind.Gauge, "1 while the container engine answers; absent until a function needs it.").Sample(watch.Problem is null ? 1 : 0);
+            text.Family("stint_containers", MetricKind.Gauge, "Containers of [container] functions by state: running, or created ahead.");
+            text.Sample(watch.Running, ("state", "running"));
+            text.Sample(watch.Created, ("state", "created"));
+            text.Family("stint_container_spare_starts_total", MetricKind.Counter, "Starts that took a container that was created ahead.").Sample(containers.SparesTaken);
+        }
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Host.SandboxProblem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Host.LimitsProblem is null ? 1 : 0);
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
