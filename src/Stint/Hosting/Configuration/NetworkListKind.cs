@@ -1,18 +1,14 @@
 using System.Net;
-using System.Net.Sockets;
 using Stint.Functions.Toml;
 using Stint.Functions.Toml.Settings;
 
 namespace Stint.Hosting.Configuration;
 
-/// <summary>IPv4 networks: an array of texts, or one text with commas.</summary>
+/// <summary>Networks and single addresses: an array of texts, or one text with commas; an empty one is none.</summary>
 internal sealed class NetworkListKind : ValueKind<IReadOnlyList<IPNetwork>>
 {
-    /// <summary>The smallest network that has room for a function of one instance.</summary>
-    private const int LongestPrefix = 28;
-
     /// <inheritdoc/>
-    public override string Description => $"one or more IPv4 networks such as \"10.101.0.0/16\", each of /8 to /{LongestPrefix}";
+    public override string Description => "IP addresses or networks (`192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`), in an array or with commas";
 
     /// <inheritdoc/>
     public override IReadOnlyList<IPNetwork>? Read(TomlValue value, Report report)
@@ -22,15 +18,13 @@ internal sealed class NetworkListKind : ValueKind<IReadOnlyList<IPNetwork>>
         foreach (var item in items)
         {
             if (item is not TomlString text) return Refuse(value, report);
-            foreach (var word in text.Value.Split(',', StringSplitOptions.TrimEntries))
+            foreach (var word in text.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
             {
-                // .NET takes 10.1/16 for 10.0.0.1/16; people who write that mean something else.
-                if (!IPNetwork.TryParse(word, out var network) || network.BaseAddress.AddressFamily != AddressFamily.InterNetwork || word.AsSpan().Count('.') != 3 || network.PrefixLength is < 8 or > LongestPrefix)
-                    return Refuse(value, report);
+                if (!TryParse(word, out var network)) return Refuse(value, report);
                 networks.Add(network);
             }
         }
-        return networks.Count == 0 ? Refuse(value, report) : [.. networks.Distinct()];
+        return networks;
     }
 
     /// <inheritdoc/>
@@ -39,5 +33,13 @@ internal sealed class NetworkListKind : ValueKind<IReadOnlyList<IPNetwork>>
         var array = new TomlArray();
         foreach (var network in value) array.Add(new TomlString(network.ToString()));
         return array;
+    }
+
+    private static bool TryParse(string word, out IPNetwork network)
+    {
+        if (word.Contains('/', StringComparison.Ordinal)) return IPNetwork.TryParse(word, out network);
+        var isAddress = AddressListKind.TryParse(word, out var address);
+        network = isAddress ? new IPNetwork(address, address.GetAddressBytes().Length * 8) : default;
+        return isAddress;
     }
 }
