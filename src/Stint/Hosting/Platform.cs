@@ -170,7 +170,17 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
-        var version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        FunctionVersion version;
+        try
+        {
+            version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (Containers is not null && Registry.Snapshot.Functions.GetValueOrDefault(name)?.Serving?.Spec.Container is null)
+        {
+            // What was made for trying it out.
+            await Containers.ForgetAsync(name).ConfigureAwait(false);
+            throw;
+        }
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
         return version;

@@ -48,6 +48,7 @@ internal sealed class ContainerBackend(ContainerHost host) : IBackend, IAsyncDis
         {
             if (await host.Watch.ReachAsync(either.Token).ConfigureAwait(false) is { } away) throw away;
             var image = await host.Engine.Images.InspectAsync(spec.Image, either.Token).ConfigureAwait(false);
+            RequireEntrypoint(spec, image);
             return await start.RunAsync(_spares.TryTake(version, image.Id), image, either.Token).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is InstanceStartException or EngineException or OperationCanceledException)
@@ -60,14 +61,23 @@ internal sealed class ContainerBackend(ContainerHost host) : IBackend, IAsyncDis
         finally
         {
             // Only now, so that making the next spare takes no processor time from this start.
-            _spares.Expect(version);
+            _spares.Refill(version);
         }
+    }
+
+    /// <summary>An image without ENTRYPOINT would take the callback URL for its command: it is none of UniFaaS's, and its user has not said so.</summary>
+    private static void RequireEntrypoint(ContainerSpec spec, ImageDetails image)
+    {
+        if (!spec.CallsBack || spec.TakesCallback || spec.Command.Count > 0 || image.Config is not { Entrypoint.Count: 0 }) return;
+        throw new InstanceStartException(
+            $"the image {spec.Image} has no ENTRYPOINT that could take the callback URL. If it knows nothing of callbacks, say which port it serves on, for instance port = {spec.HttpPort} below [container]");
     }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _spares.DisposeAsync().ConfigureAwait(false);
+        await host.Networks.DisposeAsync().ConfigureAwait(false);
         if (host.Watch.IsInUse) await host.Watch.CleanUpAsync().ConfigureAwait(false);
         await host.DisposeAsync().ConfigureAwait(false);
     }

@@ -44,6 +44,7 @@ internal static class ContainerPlan
     private static HostConfig Host(ContainerSpec spec, string network, IEnumerable<string> volumes)
     {
         var memory = spec.MemoryMiB * 1024L * 1024L;
+        var memoryFolder = string.Create(CultureInfo.InvariantCulture, $"rw,exec,nosuid,nodev,mode=1777,size={spec.TmpMiB}m");
         return new HostConfig
         {
             Runtime = spec.Runtime,
@@ -57,9 +58,8 @@ internal static class ContainerPlan
             CapAdd = spec.Capabilities.Count == 0 ? null : spec.Capabilities,
             SecurityOpt = ["no-new-privileges"],
             ReadonlyRootfs = !spec.Writable,
-            Tmpfs = spec.Writable ? null : new Dictionary<string, string> { ["/tmp"] = string.Create(CultureInfo.InvariantCulture, $"rw,exec,nosuid,nodev,mode=1777,size={spec.TmpMiB}m") },
-            // A volume would be a place on the engine's disk that nothing limits: it is as read-only as the rest.
-            Mounts = spec.Writable ? null : [.. volumes.Where(static path => path is not "/tmp").Select(static path => new MountSettings { Type = "volume", Target = path, ReadOnly = true })],
+            // A volume would be a place on the engine's disk that nothing limits: it is memory as well.
+            Tmpfs = spec.Writable ? null : volumes.Append("/tmp").Distinct(StringComparer.Ordinal).ToDictionary(static path => path, _ => memoryFolder),
             // No images of dead processes on the host's disk.
             Ulimits = [new UlimitSettings("core", 0, 0)],
             LogConfig = new LogSettings("json-file", new Dictionary<string, string> { ["max-size"] = "1m", ["max-file"] = "2" }),

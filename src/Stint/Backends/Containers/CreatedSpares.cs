@@ -37,24 +37,23 @@ internal sealed partial class CreatedSpares(ContainerHost host) : IAsyncDisposab
         }
     }
 
-    /// <summary>Has as many spares of a version as there should be, in the background, and none of the function's other versions.</summary>
+    /// <summary>From now on there are spares of this version, made in the background, and none of the function's other versions.</summary>
     public void Expect(FunctionVersion version)
     {
         if (host.Options.Spares == 0) return;
         lock (_lock)
         {
             if (_stop.IsCancellationRequested) return;
-            if (!_shelves.TryGetValue(version.Name, out var shelf) || shelf.Version.Id != version.Id)
-            {
-                // A start of an old version may end after the new version has come.
-                if (shelf is not null && shelf.Version.DeployedAt > version.DeployedAt) return;
-                if (shelf is not null) Clear_NeedsLock(shelf);
-                _shelves[version.Name] = shelf = new Shelf(version);
-            }
-            if (shelf.IsFilling || shelf.Ready.Count >= host.Options.Spares) return;
-            shelf.IsFilling = true;
-            Own_NeedsLock(Task.Run(() => FillAsync(shelf)));
+            if (_shelves.TryGetValue(version.Name, out var old)) Clear_NeedsLock(old);
+            Fill_NeedsLock(_shelves[version.Name] = new Shelf(version));
         }
+    }
+
+    /// <summary>Makes up for spares that were taken, if the version is still the expected one.</summary>
+    public void Refill(FunctionVersion version)
+    {
+        lock (_lock)
+            if (!_stop.IsCancellationRequested && _shelves.TryGetValue(version.Name, out var shelf) && shelf.Version.Id == version.Id) Fill_NeedsLock(shelf);
     }
 
     /// <summary>The function is gone.</summary>
@@ -86,6 +85,13 @@ internal sealed partial class CreatedSpares(ContainerHost host) : IAsyncDisposab
             await Task.WhenAll(work).ConfigureAwait(false);
         }
         _stop.Dispose();
+    }
+
+    private void Fill_NeedsLock(Shelf shelf)
+    {
+        if (shelf.IsFilling || shelf.Ready.Count >= host.Options.Spares) return;
+        shelf.IsFilling = true;
+        Own_NeedsLock(Task.Run(() => FillAsync(shelf)));
     }
 
     private async Task FillAsync(Shelf shelf)

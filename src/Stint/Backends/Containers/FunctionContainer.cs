@@ -18,8 +18,8 @@ namespace Stint.Backends.Containers;
 /// <summary>A container of a function.</summary>
 internal sealed partial class FunctionContainer
 {
-    // How long a guest has after its stop signal; UniFaaS's guests get none.
-    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(2);
+    // How long a guest has after its stop signal: no call is left in it then. UniFaaS gives none, and many a first process ignores the signal, so it is short.
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(1);
 
     // How long the rest of its output may take to arrive once it has ended.
     private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(1);

@@ -14,7 +14,7 @@ namespace Stint.Backends.Containers.Networks;
 /// <param name="options">Labels and addresses.</param>
 /// <param name="callbacks">Listens at their gateways.</param>
 /// <param name="logger">Told of what could not be removed.</param>
-internal sealed partial class FunctionNetworks(EngineClient engine, ContainerBackendOptions options, CallbackServer callbacks, ILogger<FunctionNetworks> logger)
+internal sealed partial class FunctionNetworks(EngineClient engine, ContainerBackendOptions options, CallbackServer callbacks, ILogger<FunctionNetworks> logger) : IAsyncDisposable
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<FunctionName, FunctionNetwork> _networks = [];
@@ -69,6 +69,14 @@ internal sealed partial class FunctionNetworks(EngineClient engine, ContainerBac
         FunctionNetwork? idle;
         lock (_lock) idle = Retire_NeedsLock(function);
         if (idle is not null) await RemoveAsync(idle).ConfigureAwait(false);
+    }
+
+    /// <summary>Removes all of them that no container is in.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        FunctionName[] all;
+        lock (_lock) all = [.. _networks.Keys];
+        await Task.WhenAll(all.Select(ForgetAsync)).ConfigureAwait(false);
     }
 
     /// <summary>The engine has come (back): networks of ours that nobody knows are removed, and those that it has lost are not used any more.</summary>
