@@ -55,7 +55,7 @@ internal sealed class ContainerBackend(ContainerHost host) : IBackend, IAsyncDis
         {
             // The output before the container goes, and the error when it has gone: nothing is left behind then.
             var error = start.Explain(failure);
-            await start.UndoAsync().ConfigureAwait(false);
+            await start.DisposeAsync().ConfigureAwait(false);
             throw new InstanceStartException(start.WithOutput(error), failure) { IsHostsFault = failure is InstanceStartException { IsHostsFault: true } or EngineException { Fault: not (EngineFault.Rejected or EngineFault.Failed) } };
         }
         finally
@@ -82,8 +82,8 @@ internal sealed class ContainerBackend(ContainerHost host) : IBackend, IAsyncDis
         await host.DisposeAsync().ConfigureAwait(false);
     }
 
-    /// <summary>One start and what it holds until it has succeeded.</summary>
-    private sealed class Start(ContainerHost host, FunctionVersion version)
+    /// <summary>One start and what it holds until it has succeeded; when it has not, dispose of it.</summary>
+    private sealed class Start(ContainerHost host, FunctionVersion version) : IAsyncDisposable
     {
         private FunctionContainer? _container;
         private HttpUpstream? _upstream;
@@ -117,11 +117,10 @@ internal sealed class ContainerBackend(ContainerHost host) : IBackend, IAsyncDis
             : failure.Message;
 
         /// <summary>Removes what was made.</summary>
-        public async Task UndoAsync()
+        public async ValueTask DisposeAsync()
         {
             _upstream?.Dispose();
-            if (_container is null) return;
-            await _container.ReleaseAsync().ConfigureAwait(false);
+            if (_container is not null) await _container.DisposeAsync().ConfigureAwait(false);
         }
 
         /// <summary>The error, and under it what the container printed last.</summary>

@@ -22,6 +22,6 @@ internal sealed class ContainerInstance(FunctionContainer container, HttpUpstrea
     public async ValueTask DisposeAsync()
     {
         upstream.Dispose();
-        await container.ReleaseAsync().ConfigureAwait(false);
+        await container.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -31,7 +31,7 @@ internal sealed partial class CreatedSpares(ContainerHost host) : IAsyncDisposab
                     Interlocked.Increment(ref _taken);
                     return spare;
                 }
-                Own_NeedsLock(spare.ReleaseAsync());
+                Own_NeedsLock(spare.DisposeAsync().AsTask());
             }
             return null;
         }
@@ -129,7 +129,7 @@ internal sealed partial class CreatedSpares(ContainerHost host) : IAsyncDisposab
             {
                 var isWanted = !_stop.IsCancellationRequested && _shelves.GetValueOrDefault(shelf.Version.Name) == shelf;
                 if (spare is not null && isWanted) shelf.Ready.Enqueue(spare);
-                else if (spare is not null) Own_NeedsLock(spare.ReleaseAsync());
+                else if (spare is not null) Own_NeedsLock(spare.DisposeAsync().AsTask());
                 if (spare is not null && isWanted && shelf.Ready.Count < host.Options.Spares) continue;
                 shelf.IsFilling = false;
                 return;
@@ -139,7 +139,7 @@ internal sealed partial class CreatedSpares(ContainerHost host) : IAsyncDisposab
 
     private void Clear_NeedsLock(Shelf shelf)
     {
-        while (shelf.Ready.TryDequeue(out var spare)) Own_NeedsLock(spare.ReleaseAsync());
+        while (shelf.Ready.TryDequeue(out var spare)) Own_NeedsLock(spare.DisposeAsync().AsTask());
     }
 
     private void Own_NeedsLock(Task work)

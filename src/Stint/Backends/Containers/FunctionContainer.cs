@@ -1,10 +1,10 @@
 // One container from its making to its removal:
 //
-//   CreateAsync ──▶ (created: a spare) ──▶ StartAsync ──▶ [its instance serves] ──▶ ReleaseAsync
+//   CreateAsync ──▶ (created: a spare) ──▶ StartAsync ──▶ [its instance serves] ──▶ DisposeAsync
 //       │                    │                 │                  │
 //       └────────────────────┴── it ends or is removed by somebody: Ended ──────────┘
 //
-// Whatever happens in between, ReleaseAsync gives back all that it held: the container, its address, its place in the network, its callback.
+// Whatever happens in between, DisposeAsync gives back all that it held: the container, its address, its place in the network, its callback.
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
@@ -16,7 +16,7 @@ using Stint.Functions;
 namespace Stint.Backends.Containers;
 
 /// <summary>A container of a function.</summary>
-internal sealed partial class FunctionContainer
+internal sealed partial class FunctionContainer : IAsyncDisposable
 {
     // How long a guest has after its stop signal: no call is left in it then. UniFaaS gives none, and many a first process ignores the signal, so it is short.
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(1);
@@ -93,13 +93,13 @@ internal sealed partial class FunctionContainer
         catch
         {
             if (container is null) await host.Networks.LeaveAsync(network).ConfigureAwait(false);
-            else await container.ReleaseAsync().ConfigureAwait(false);
+            else await container.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
     /// <summary>Starts it, and begins to read its output. Returns when its first process runs; whether it serves is another question.</summary>
-    /// <exception cref="EngineException">The engine did not start it. Release it.</exception>
+    /// <exception cref="EngineException">The engine did not start it. Dispose of it.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         IsStarted = true;
@@ -159,9 +159,9 @@ internal sealed partial class FunctionContainer
     public async Task DrainOutputAsync() => await ((Task)_following.WaitAsync(OutputGrace, _host.Time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Stops it, removes it, and gives back what it held. Safe to repeat; never throws.</summary>
-    public Task ReleaseAsync()
+    public ValueTask DisposeAsync()
     {
-        lock (_lock) return _release ??= Task.Run(ReleaseOnceAsync);
+        lock (_lock) return new(_release ??= Task.Run(ReleaseAsync));
     }
 
     private async Task CreateAsync(ImageDetails image, CancellationToken cancellationToken)
@@ -192,7 +192,7 @@ internal sealed partial class FunctionContainer
         }
     }
 
-    private async Task ReleaseOnceAsync()
+    private async Task ReleaseAsync()
     {
         try
         {

@@ -12,10 +12,10 @@ namespace Stint.Backends.Containers.Networks;
 /// <param name="gateway">The host's address in it.</param>
 /// <param name="isInternal">It has no way out.</param>
 /// <param name="listen">Begins to take callbacks at an address.</param>
-internal sealed class FunctionNetwork(string id, string name, IPNetwork block, IPAddress gateway, bool isInternal, Func<IPAddress, CancellationToken, Task<IAsyncDisposable>> listen)
+internal sealed class FunctionNetwork(string id, string name, IPNetwork block, IPAddress gateway, bool isInternal, Func<IPAddress, Task<IAsyncDisposable>> listen)
 {
-    private readonly SemaphoreSlim _listening = new(1);
-    private IAsyncDisposable? _callbacks;
+    private readonly Lock _lock = new();
+    private Task<IAsyncDisposable>? _callbacks;
 
     /// <summary>The engine's id.</summary>
     public string Id { get; } = id;
@@ -45,23 +45,23 @@ internal sealed class FunctionNetwork(string id, string name, IPNetwork block, I
     /// <exception cref="InstanceStartException">The address cannot be bound.</exception>
     public async Task ListenAsync(CancellationToken cancellationToken)
     {
-        if (_callbacks is not null) return;
-        await _listening.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            _callbacks ??= await listen(Gateway, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _listening.Release();
-        }
+        Task<IAsyncDisposable> callbacks;
+        // One that failed is tried again: the port may have become free.
+        lock (_lock) callbacks = _callbacks is null or { IsFaulted: true } ? _callbacks = listen(Gateway) : _callbacks;
+        await callbacks.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Ends the callbacks and removes the network.</summary>
     /// <exception cref="EngineException">The engine did not remove it.</exception>
     public async Task RemoveAsync(EngineClient engine, CancellationToken cancellationToken)
     {
-        if (_callbacks is not null) await _callbacks.DisposeAsync().ConfigureAwait(false);
+        Task<IAsyncDisposable>? callbacks;
+        lock (_lock) callbacks = _callbacks;
+        if (callbacks is not null)
+        {
+            await ((Task)callbacks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (callbacks.IsCompletedSuccessfully) await (await callbacks.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
+        }
         await engine.Networks.RemoveAsync(Id, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -191,7 +191,7 @@ internal sealed partial class FunctionNetworks(EngineClient engine, ContainerBac
         {
             var details = await engine.Networks.InspectAsync(id, cancellationToken).ConfigureAwait(false);
             var gateway = IPAddress.TryParse(details.IPAM?.Config is [{ Gateway: { } text }, ..] ? text : null, out var actual) ? actual : planned;
-            return new FunctionNetwork(id, name, block, gateway, isInternal, callbacks.ListenAsync);
+            return new FunctionNetwork(id, name, block, gateway, isInternal, address => callbacks.ListenAsync(address, CancellationToken.None));
         }
         catch
         {
