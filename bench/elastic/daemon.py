@@ -60,7 +60,7 @@ class Workspace:
         """A daemon over new folders with these functions: name → (runtime, lines of function.toml before [process], lines after)."""
         self.stop()
         self._count += 1
-        home = self.folder / str(self._count)
+        self.home = home = self.folder / str(self._count)
         for name, (runtime, top, process) in functions.items():
             code = home / "functions" / name / "code"
             code.mkdir(parents=True)
@@ -87,6 +87,10 @@ class Workspace:
                 if self._process.poll() is not None or time.monotonic() > end:
                     raise BenchError(f"the daemon did not get ready:\n{self._log.read_text(errors='replace')[-3000:]}") from None
                 time.sleep(0.02)
+
+    def log(self):
+        """The end of what the daemon said."""
+        return self._log.read_text(errors="replace")[-3000:]
 
     def stop(self):
         if self._process is None:

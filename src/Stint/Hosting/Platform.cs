@@ -1,6 +1,7 @@
 // The parts of a daemon and how they know each other:
 //
-//   Ingress ─▶ Router ─▶ Pools ─▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
+//   Ingress ─▶ Router ─▶ Pools ─┬▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
+//                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
 //   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
 //                ▲
@@ -9,6 +10,9 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Stint.Backends;
+using Stint.Backends.Callbacks;
+using Stint.Backends.Containers;
+using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Deliveries;
@@ -35,7 +39,9 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ConcurrentDictionary<FunctionName, BundleLease?> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
-    private readonly ProcessBackend _backend;
+    private readonly ProcessBackend _processes;
+    private readonly IBackend _containers;
+    private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
@@ -67,9 +73,11 @@ internal sealed partial class Platform : IAsyncDisposable
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
             Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
-            _backend = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
+            _containers = OpenEngine(processes.GroupName, loggers);
+            Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
                 OnServing = Serve,
@@ -110,6 +118,12 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Runtimes that wait for a function.</summary>
     public Spares Spares { get; }
 
+    /// <summary>Where guests say that they are ready.</summary>
+    public CallbackServer Callbacks { get; }
+
+    /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
+    public ContainerBackend? Containers => _containers as ContainerBackend;
+
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
 
@@ -129,7 +143,12 @@ internal sealed partial class Platform : IAsyncDisposable
     public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
 
     /// <summary>What an operator should know about this host, one sentence each.</summary>
-    public IEnumerable<string> Warnings => new[] { Runtimes.Problem, Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
+    public IEnumerable<string> Warnings => new[]
+    {
+        Runtimes.Problem,
+        Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
+        Containers?.Host.Watch.Problem,
+    }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
@@ -141,6 +160,8 @@ internal sealed partial class Platform : IAsyncDisposable
             if (Options.Backend == RuntimeBackend.Docker) NotRunning(_logger, problem);
             else NotIsolated(_logger, problem);
         }
+        // In the background: an engine that hangs concerns nobody who does not need it.
+        if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
     }
 
@@ -152,7 +173,17 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
-        var version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        FunctionVersion version;
+        try
+        {
+            version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (Containers is not null && Registry.Snapshot.Functions.GetValueOrDefault(name)?.Serving?.Spec.Container is null)
+        {
+            // What was made for trying it out.
+            await Containers.ForgetAsync(name).ConfigureAwait(false);
+            throw;
+        }
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
         return version;
@@ -173,11 +204,33 @@ internal sealed partial class Platform : IAsyncDisposable
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
+        await _cleaning.ConfigureAwait(false);
+        if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
+        await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
+    }
+
+    private IBackend BackendOf(FunctionVersion version) => version.Spec.Container is null ? _processes : _containers;
+
+    private IBackend OpenEngine(string daemon, ILoggerFactory loggers)
+    {
+        var options = new ContainerBackendOptions
+        {
+            Daemon = daemon, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
+        };
+        try
+        {
+            var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
+            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, Logs, _time, loggers));
+        }
+        catch (Exception failure) when (failure is FormatException or EngineException)
+        {
+            return new UnreachableEngine(failure.Message);
+        }
     }
 
     private static int MemoryBudget(DaemonOptions options) =>
@@ -193,7 +246,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         try
         {
-            await using var instance = await _backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
+            await using var instance = await BackendOf(version).StartAsync(version, cancellationToken).ConfigureAwait(false);
         }
         catch (InstanceStartException failure)
         {
@@ -205,7 +258,8 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
         var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
-        _backend.Expect(version);
+        _processes.Expect(version);
+        if (version.Spec.Container is not null) Containers?.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
@@ -224,6 +278,8 @@ internal sealed partial class Platform : IAsyncDisposable
             old?.Dispose();
             return fresh;
         }, bundle);
+        // A function that was a container's and is none any more.
+        if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
@@ -240,6 +296,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Removed(_logger, name);
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
+        if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 

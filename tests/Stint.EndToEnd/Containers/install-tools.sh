@@ -3,7 +3,7 @@
 set -euo pipefail
 
 packages=()
-command -v dockerd >/dev/null 2>&1 || packages+=(docker.io)
+{ command -v dockerd && command -v docker; } >/dev/null 2>&1 || packages+=(docker.io)
 command -v iptables >/dev/null 2>&1 || packages+=(iptables)
 command -v ip >/dev/null 2>&1 || packages+=(iproute2)
 # The package "busybox" has a dynamic one, which would need its libraries in each image.

@@ -58,6 +58,12 @@ internal sealed record HostConfig
     /// <summary>Processor limit: 1 000 000 000 = one processor.</summary>
     public long? NanoCpus { get; init; }
 
+    /// <summary>Processor time in each <see cref="CpuPeriod"/>, microseconds; may be more than the host has.</summary>
+    public long? CpuQuota { get; init; }
+
+    /// <summary>Microseconds.</summary>
+    public long? CpuPeriod { get; init; }
+
     /// <summary>Limit of processes and threads.</summary>
     public long? PidsLimit { get; init; }
 
