@@ -52,7 +52,7 @@ internal static class PlatformMetrics
         foreach (var pool in pools) text.Sample(pool.Counters.StartFailures, ("function", Name(pool)));
         text.Family("stint_instance_deaths_total", MetricKind.Counter, "Instances that ended by themselves.");
         foreach (var pool in pools) text.Sample(pool.Counters.Deaths, ("function", Name(pool)));
-        text.Family("stint_instances_replaced_total", MetricKind.Counter, "Instances that were killed because they broke their contract or did not let go of a call.");
+        text.Family("stint_instances_replaced_total", MetricKind.Counter, "Instances that were killed because they broke their contract, did not let go of a call, or did not answer a probe.");
         foreach (var pool in pools) text.Sample(pool.Counters.Replaced, ("function", Name(pool)));
         text.Family("stint_instances", MetricKind.Gauge, "Instances by state.");
         foreach (var pool in pools)

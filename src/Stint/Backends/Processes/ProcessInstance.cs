@@ -55,6 +55,20 @@ internal sealed class ProcessInstance : IInstance, IConnectionOwner
     }
 
     /// <inheritdoc/>
+    public async ValueTask<bool> ProbeAsync(CancellationToken cancellationToken)
+    {
+        Task pong;
+        lock (_lock)
+        {
+            // While all connections have a call, the calls' own limits tell whether it is well.
+            if (!_free.TryPeek(out var connection)) return true;
+            pong = connection.PingAsync();
+        }
+        await pong.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return pong.IsCompleted;
+    }
+
+    /// <inheritdoc/>
     public InstanceUsage ReadUsage() => _resources.Process?.ReadUsage() ?? default;
 
     /// <inheritdoc/>

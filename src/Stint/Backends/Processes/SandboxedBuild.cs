@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Security.Cryptography;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
-using Stint.Functions;
 using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
 using Stint.Telemetry.Logs;
@@ -10,7 +9,7 @@ using Stint.Telemetry.Logs;
 namespace Stint.Backends.Processes;
 
 /// <summary>
-/// Runs package tools in a sandbox like a function's, except that it has the network and one writable folder. While the daemon is root, that folder belongs to the sandbox's user for as long as the tool runs.
+/// Runs build commands in a sandbox like a function's, except that it has one writable folder and, for package tools, the network. While the daemon is root, that folder belongs to the sandbox's user for as long as the tool runs.
 /// </summary>
 internal sealed class SandboxedBuild(ProcessHost host, TimeProvider time) : IBuildSandbox
 {
@@ -79,7 +78,7 @@ internal sealed class SandboxedBuild(ProcessHost host, TimeProvider time) : IBui
             Mounts = mounts,
             Environment = command.Environment,
             WorkingFolder = $"{SandboxPaths.Build}/{command.StartIn}",
-            Network = NetworkAccess.Host,
+            Network = command.Network,
             TmpMiB = TmpMiB,
             FileMiB = (int)(command.SizeLimit >> 20),
             User = process.User,

@@ -41,6 +41,9 @@ internal sealed record BuildCommand
 
     /// <summary>How large the work folder may become, in bytes.</summary>
     public required long SizeLimit { get; init; }
+
+    /// <summary>What of the network it reaches; the host's by default, where packages come from.</summary>
+    public NetworkAccess Network { get; init; } = NetworkAccess.Host;
 }
 
 /// <summary>How a command ended.</summary>

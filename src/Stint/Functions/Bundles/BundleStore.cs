@@ -13,6 +13,9 @@ internal sealed partial class BundleStore : IAsyncDisposable
     private readonly string _bundles;
     private readonly string _staging;
     private readonly DependencyCache _dependencies;
+    private readonly IBuildSandbox _sandbox;
+    private readonly Toolchain _tools;
+    private readonly BuildOptions _options;
     private readonly ILogger _logger;
     private readonly KeyedGate<string> _gate = new();
     private readonly SemaphoreSlim _parallel;
@@ -31,7 +34,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
     {
         _bundles = Path.Combine(Path.GetFullPath(state), "bundles");
         _staging = Path.Combine(Path.GetFullPath(state), "staging");
-        _logger = logger;
+        (_sandbox, _tools, _options, _logger) = (sandbox, tools, options, logger);
         _parallel = new SemaphoreSlim(options.Parallel);
         DeleteQuietly(_staging, "staging");
         Directory.CreateDirectory(_staging);
@@ -99,6 +102,8 @@ internal sealed partial class BundleStore : IAsyncDisposable
             var made = await IdentifyAsync(process, copy, cancellationToken);
             using var pass = await _gate.EnterAsync(made.Hash, cancellationToken);
             if (TryLease(made.Hash) is { } meanwhile) return meanwhile;
+            // Before packages come, whose files are shared with other bundles and have been compiled.
+            if (process.Runtime == Runtime.Python3) await PythonBytecode.CompileAsync(_sandbox, _tools, copy, _options, cancellationToken);
             if (made.Dependencies is { } set)
             {
                 if (set.Runtime == Runtime.NodeJs) CodeTree.Delete(Path.Combine(copy, "node_modules"));
