@@ -12,7 +12,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
     // How long a runtime that was told to go (its connections closed) has for its own exit, before its container is killed.
     private static readonly TimeSpan ExitGrace = TimeSpan.FromMilliseconds(200);
 
-    private readonly ContainerHost _host;
+    private readonly EngineHost _host;
     private readonly RuntimePlan _plan;
     private InstanceLimits _limits;
     private int? _user;
@@ -21,7 +21,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
     private bool _isKilled;
 
     /// <summary>A runtime of that kind; nothing is made yet.</summary>
-    public ContainerProcess(ContainerHost host, RuntimePlan plan)
+    public ContainerProcess(EngineHost host, RuntimePlan plan)
     {
         (_host, _plan, _limits) = (host, plan, plan.Limits);
         Container = new OwnedContainer(host, RuntimeContainer.Name(plan.Function, plan.Id), Pass);
