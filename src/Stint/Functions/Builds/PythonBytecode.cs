@@ -59,7 +59,7 @@ internal static class PythonBytecode
     /// <param name="options">Limits.</param>
     /// <param name="cancellationToken">Kills the compiler.</param>
     /// <exception cref="BuildFailedException">A limit was reached.</exception>
-    public static async Task CompileAsync(IBuildSandbox sandbox, Toolchain tools, string folder, BuildOptions options, CancellationToken cancellationToken)
+    public static async Task CompileAsync(IBuildSandbox sandbox, IToolchain tools, string folder, BuildOptions options, CancellationToken cancellationToken)
     {
         var sources = CodeTree.Walk(folder).Where(static entry => entry.Stat.IsFile && entry.Path.EndsWith(".py", StringComparison.Ordinal)).Sum(static entry => entry.Stat.Size);
         if (sources < WorthIt) return;
@@ -69,7 +69,7 @@ internal static class PythonBytecode
             end = (await sandbox.RunAsync(new BuildCommand
             {
                 Arguments = Command(tools.Python3, sandbox.SeenAs(folder), BytecodeScope.All), WorkFolder = folder, StartIn = "", Environment = new Dictionary<string, string> { ["LANG"] = "C.UTF-8" },
-                TimeLimit = options.TimeLimit, SizeLimit = options.SizeLimit, Network = NetworkAccess.None,
+                TimeLimit = options.TimeLimit, SizeLimit = options.SizeLimit, Network = NetworkAccess.None, Runtime = Runtime.Python3,
             }, static _ => { }, cancellationToken)).End;
         }
         catch (DeploymentException)

@@ -14,7 +14,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
     private readonly string _staging;
     private readonly DependencyCache _dependencies;
     private readonly IBuildSandbox _sandbox;
-    private readonly Toolchain _tools;
+    private readonly IToolchain _tools;
     private readonly BuildOptions _options;
     private readonly ILogger _logger;
     private readonly KeyedGate<string> _gate = new();

@@ -32,7 +32,7 @@ internal sealed class ContainerBuild(EngineHost host) : IBuildSandbox
         {
             var engine = await host.ReadyAsync(cancellationToken).ConfigureAwait(false);
             var image = await host.Images.GetAsync(command.Runtime, cancellationToken).ConfigureAwait(false);
-            var network = await host.BuildNetwork.GetAsync(cancellationToken).ConfigureAwait(false);
+            var network = command.Network == NetworkAccess.None ? "none" : await host.BuildNetwork.GetAsync(cancellationToken).ConfigureAwait(false);
             if (user is { } number) WorkFolder.GiveTo(command.WorkFolder, (uint)number);
             await container.CreateAsync(Settings(command, image.Id, network, user ?? (int)Posix.geteuid(), hasInit: !string.IsNullOrEmpty(engine.InitBinary)), cancellationToken).ConfigureAwait(false);
             await container.StartAsync(cancellationToken).ConfigureAwait(false);
