@@ -3,6 +3,7 @@ using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
 
