@@ -84,8 +84,12 @@ internal static class PlatformMetrics
         foreach (var group in platform.Registry.Snapshot.Functions.Values.GroupBy(static function => function.State)) text.Sample(group.Count(), ("state", group.Key.ToString().ToLowerInvariant()));
         text.Family("stint_build_duration_seconds", MetricKind.Histogram, "Duration of package tools' runs.").Sample(platform.Builds.Durations);
         text.Family("stint_spares", MetricKind.Gauge, "Blank interpreters that wait for a function.");
-        foreach (var (runtime, count) in platform.Spares.Waiting) text.Sample(count, ("runtime", runtime.ToString().ToLowerInvariant()));
+        var waiting = platform.Spares.Waiting;
+        foreach (var (runtime, spares, _) in waiting) text.Sample(spares, ("runtime", runtime.ToString().ToLowerInvariant()));
         text.Family("stint_spare_starts_total", MetricKind.Counter, "Starts that took a waiting interpreter.").Sample(platform.Spares.Taken);
+        text.Family("stint_empty_sandboxes", MetricKind.Gauge, "Sandboxes that wait for an interpreter.");
+        foreach (var (runtime, _, empty) in waiting) text.Sample(empty, ("runtime", runtime.ToString().ToLowerInvariant()));
+        text.Family("stint_empty_sandbox_starts_total", MetricKind.Counter, "Starts that took a waiting sandbox, but found no waiting interpreter.").Sample(platform.Spares.TakenEmpty);
         if (platform.Containers is { Host.Watch: { IsInUse: true } watch } containers)
         {
             text.Family("stint_container_engine_up", MetricKind.Gauge, "1 while the container engine answers; absent until a function needs it.").Sample(watch.Problem is null ? 1 : 0);

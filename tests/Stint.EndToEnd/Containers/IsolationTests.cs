@@ -71,7 +71,7 @@ public sealed class IsolationTests(ContainerDaemon shared) : IClassFixture<Conta
         Assert.True(status is 200 or 502, $"{status}: {text}");
         Assert.NotEqual("0\n", text);
         Assert.Equal("again\n", await shared.ShellAsync("hog", "echo again"));
-        Assert.Equal(await LimitAsync("hog", "memory/memory.limit_in_bytes", "memory.max"), 16L * 1024 * 1024);
+        Assert.Equal(16L * 1024 * 1024, await LimitAsync("hog", "memory/memory.limit_in_bytes", "memory.max"));
         Assert.Equal(0, (await shared.Engine.Containers.InspectAsync(first, default)).State.ExitCode);
     }
 

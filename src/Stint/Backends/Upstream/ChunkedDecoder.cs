@@ -41,7 +41,7 @@ internal sealed class ChunkedDecoder
     /// <param name="bytes">What has come; its content is undefined afterwards but for the data.</param>
     /// <param name="consumed">How much of it belonged to this body.</param>
     /// <returns>Where the data lies in <paramref name="bytes"/>.</returns>
-    /// <exception cref="HttpProtocolException">The coding is broken.</exception>
+    /// <exception cref="BadAnswerException">The coding is broken.</exception>
     public Range Decode(Span<byte> bytes, out int consumed)
     {
         int at = 0, start = 0, end = 0;
@@ -111,5 +111,5 @@ internal sealed class ChunkedDecoder
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Hex(byte b) => char.IsAsciiHexDigit((char)b) ? b <= '9' ? b - '0' : (b | 0x20) - 'a' + 10 : -1;
 
-    private static HttpProtocolException Broken(string what) => new($"breaks the chunked coding: {what}");
+    private static BadAnswerException Broken(string what) => new($"breaks the chunked coding: {what}");
 }

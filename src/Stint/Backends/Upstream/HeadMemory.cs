@@ -10,14 +10,14 @@ internal sealed class HeadMemory
     /// <summary>The head at the beginning of what has come; null when it has not come to its end.</summary>
     /// <param name="bytes">What has come.</param>
     /// <param name="searched">How much of it was searched before.</param>
-    /// <exception cref="HttpProtocolException">It is none.</exception>
+    /// <exception cref="BadAnswerException">It is none.</exception>
     public ResponseHead? TryRead(ReadOnlySpan<byte> bytes, int searched)
     {
         // It ends with the empty line that ends every head: what begins with it has no longer one.
         if (_last is { } last && bytes.StartsWith(last.Bytes)) return last.Head;
         var end = ResponseHead.FindEnd(bytes, searched);
         if (end < 0) return null;
-        if (end > ResponseHead.MaxSize) throw new HttpProtocolException($"has a head of more than {ResponseHead.MaxSize} bytes");
+        if (end > ResponseHead.MaxSize) throw new BadAnswerException($"has a head of more than {ResponseHead.MaxSize} bytes");
         var head = ResponseHead.Parse(bytes[..end]);
         if (end <= MaxRemembered) _last = new Remembered(bytes[..end].ToArray(), head);
         return head;

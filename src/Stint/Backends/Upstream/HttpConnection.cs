@@ -94,12 +94,12 @@ internal sealed class HttpConnection(Socket socket, HttpUpstream owner) : IDispo
                 if ((head = owner.Heads.TryRead(Received.Unread, searched)) is not null)
                 {
                     if (head.Status >= StatusCodes.Status200OK || head.Status == StatusCodes.Status101SwitchingProtocols) break;
-                    if (++interim > MaxInterim) throw new HttpProtocolException($"has more than {MaxInterim} interim answers before it");
+                    if (++interim > MaxInterim) throw new BadAnswerException($"has more than {MaxInterim} interim answers before it");
                     Received.Consume(head.Size);
                     searched = 0;
                     continue;
                 }
-                if (Received.Count > ResponseHead.MaxSize) throw new HttpProtocolException($"has a head of more than {ResponseHead.MaxSize} bytes");
+                if (Received.Count > ResponseHead.MaxSize) throw new BadAnswerException($"has a head of more than {ResponseHead.MaxSize} bytes");
                 searched = Received.Count;
                 var count = await socket.ReceiveAsync(Received.Room(), SocketFlags.None, cancellationToken).ConfigureAwait(false);
                 if (count == 0) return await LostAsync(_heard ? "ended the connection in the middle of its answer" : "closed the connection before it had answered", cancellationToken).ConfigureAwait(false);
@@ -130,7 +130,7 @@ internal sealed class HttpConnection(Socket socket, HttpUpstream owner) : IDispo
         {
             return Reply.Failure(Outcome.Cancelled, "the call was cancelled", completion: LetGoAsync());
         }
-        catch (HttpProtocolException violation)
+        catch (BadAnswerException violation)
         {
             await EndAsync().ConfigureAwait(false);
             Received.Return();
@@ -201,7 +201,7 @@ internal sealed class HttpConnection(Socket socket, HttpUpstream owner) : IDispo
 
     private Reply Switch(Invocation invocation, ResponseHead head, CancellationToken cancellationToken)
     {
-        if (invocation.Upgrade is null) throw new HttpProtocolException("changes protocols (101) although nobody asked for it");
+        if (invocation.Upgrade is null) throw new BadAnswerException("changes protocols (101) although nobody asked for it");
         var tunnel = new HttpTunnel(this);
         tunnel.Watch(cancellationToken);
         return Reply.SwitchProtocols(head.Headers, tunnel, tunnel.Completion);

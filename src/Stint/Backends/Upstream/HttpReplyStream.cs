@@ -58,7 +58,7 @@ internal sealed class HttpReplyStream(HttpConnection connection, HttpUpstream ow
                 else throw Break("the function ended the connection in the middle of its answer");
             }
         }
-        catch (HttpProtocolException violation)
+        catch (BadAnswerException violation)
         {
             throw Break($"the function's answer {violation.Message}");
         }

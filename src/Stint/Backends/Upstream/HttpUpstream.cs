@@ -1,4 +1,4 @@
-// The connections of one instance. A call takes an idle one or opens another; the pool (Stint.Pools) sees to it that there are never more calls than the instance takes.
+// The connections of one instance. A call takes an idle one or opens another; the pool sees to it that there are never more calls than the instance takes.
 //
 // Nothing is sent twice: a function's GET may have effects, whatever HTTP says of it. So a connection must be known to be alive before it is used again:
 //
@@ -19,7 +19,7 @@ internal sealed class HttpUpstream : IDisposable
     private static readonly TimeSpan MaxIdle = TimeSpan.FromSeconds(1);
 
     // write(); close() of the smallest guest on a busy machine.
-    private static readonly TimeSpan Probation = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Probation = TimeSpan.FromMilliseconds(10);
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 

@@ -48,14 +48,14 @@ internal sealed class ResponseHead
     }
 
     /// <summary>Takes a whole head apart.</summary>
-    /// <exception cref="HttpProtocolException">It is none, or says what cannot be followed or passed on.</exception>
+    /// <exception cref="BadAnswerException">It is none, or says what cannot be followed or passed on.</exception>
     public static ResponseHead Parse(ReadOnlySpan<byte> bytes)
     {
         var rest = bytes;
         var (status, isHttp11) = StatusLine(NextLine(ref rest));
         var draft = new Draft();
         while (NextLine(ref rest) is { IsEmpty: false } line) draft.Add(line);
-        if (draft is { IsChunked: true, Length: not null }) throw new HttpProtocolException("has both Content-Length and Transfer-Encoding");
+        if (draft is { IsChunked: true, Length: not null }) throw new BadAnswerException("has both Content-Length and Transfer-Encoding");
         return new ResponseHead
         {
             Status = status,
@@ -72,9 +72,9 @@ internal sealed class ResponseHead
     private static (int Status, bool IsHttp11) StatusLine(ReadOnlySpan<byte> line)
     {
         if (!line.StartsWith("HTTP/1."u8) || line.Length < 12 || line[7] is not ((byte)'0' or (byte)'1') || line[8] != ' ' || line.Length > 12 && line[12] != ' ')
-            throw new HttpProtocolException($"does not begin with an HTTP/1.1 status line but with '{Printable(line)}'");
+            throw new BadAnswerException($"does not begin with an HTTP/1.1 status line but with '{Printable(line)}'");
         if (!int.TryParse(line.Slice(9, 3), NumberStyles.None, CultureInfo.InvariantCulture, out var status) || status is < 100 or > 599)
-            throw new HttpProtocolException($"has the status '{Printable(line.Slice(9, 3))}'; it must be 100 to 599");
+            throw new BadAnswerException($"has the status '{Printable(line.Slice(9, 3))}'; it must be 100 to 599");
         return (status, line[7] == '1');
     }
 
@@ -110,10 +110,10 @@ internal sealed class ResponseHead
         public void Add(ReadOnlySpan<byte> line)
         {
             var colon = line.IndexOf((byte)':');
-            if (colon < 0 || !HeaderSyntax.IsToken(line[..colon])) throw new HttpProtocolException($"has a line that is no header: '{Printable(line)}'");
+            if (colon < 0 || !HeaderSyntax.IsToken(line[..colon])) throw new BadAnswerException($"has a line that is no header: '{Printable(line)}'");
             var name = Encoding.ASCII.GetString(line[..colon]);
             var bytes = line[(colon + 1)..].Trim(" \t"u8);
-            if (!HeaderSyntax.IsValue(bytes)) throw new HttpProtocolException($"has control characters in the value of the header {name}");
+            if (!HeaderSyntax.IsValue(bytes)) throw new BadAnswerException($"has control characters in the value of the header {name}");
             var value = Encoding.UTF8.GetString(bytes);
             if (name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) TakeLength(value);
             else if (name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase)) TakeCoding(value);
@@ -136,14 +136,14 @@ internal sealed class ResponseHead
             foreach (var range in value.AsSpan().Split(','))
             {
                 if (!long.TryParse(value.AsSpan()[range].Trim(" \t"), NumberStyles.None, CultureInfo.InvariantCulture, out var length) || Length is { } other && other != length)
-                    throw new HttpProtocolException($"has the Content-Length '{HeaderText(value)}'");
+                    throw new BadAnswerException($"has the Content-Length '{HeaderText(value)}'");
                 Length = length;
             }
         }
 
         private void TakeCoding(string value)
         {
-            if (IsChunked || !value.Equals("chunked", StringComparison.OrdinalIgnoreCase)) throw new HttpProtocolException($"has the Transfer-Encoding '{HeaderText(value)}'; only chunked is understood");
+            if (IsChunked || !value.Equals("chunked", StringComparison.OrdinalIgnoreCase)) throw new BadAnswerException($"has the Transfer-Encoding '{HeaderText(value)}'; only chunked is understood");
             IsChunked = true;
         }
 

@@ -10,7 +10,8 @@ internal static class TunnelPump
     private const int Piece = 4096;
 
     /// <summary>
-    /// Returns when the function has ended its side, when the connection of either has broken, or when the token fires. A caller that only ends its own side still gets what the function has to say.
+    /// Returns when the function has ended its side, when the connection of either has broken, or when the token fires. A caller that only ends its own side still gets what the function has to say
+    /// over HTTP/2; over HTTP/1.1 Kestrel takes it for one that has left.
     /// </summary>
     public static async Task RunAsync(Stream caller, ITunnel tunnel, CancellationToken cancellationToken)
     {
