@@ -65,7 +65,8 @@ class Workspace:
             code = home / "functions" / name / "code"
             code.mkdir(parents=True)
             file, text = CODE[runtime]
-            (code / file).write_text(text)
+            # No two alike, so that each has a bundle of its own, as different functions have.
+            (code / file).write_text(f"{text}{'//' if runtime == 'nodejs' else '#'} {name}\n")
             (code / file).chmod(0o755)
             (code.parent / "function.toml").write_text(f'{top}\n[process]\nruntime = "{runtime}"\n{process}\n')
         (home / "functions").mkdir(parents=True, exist_ok=True)

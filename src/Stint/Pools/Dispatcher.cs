@@ -464,13 +464,6 @@ internal sealed class Dispatcher : IDisposable
             }
         }
 
-        foreach (var leaving in Instances.All)
-        {
-            if (leaving.State != InstanceState.Draining) continue;
-            if (PoolAlarm.IsDue(leaving.LeavesAt, now)) Discard(leaving, ref then);
-            else _alarm.Set(leaving.LeavesAt, now);
-        }
-
         if (Version.Spec.HealthInterval > TimeSpan.Zero)
         {
             foreach (var instance in Instances.All)
@@ -484,6 +477,13 @@ internal sealed class Dispatcher : IDisposable
                 instance.IsProbing = true;
                 (then.Probed ??= []).Add(instance);
             }
+        }
+
+        foreach (var leaving in Instances.All)
+        {
+            if (leaving.State != InstanceState.Draining) continue;
+            if (PoolAlarm.IsDue(leaving.LeavesAt, now)) Discard(leaving, ref then);
+            else _alarm.Set(leaving.LeavesAt, now);
         }
 
         if (_deployment is { } deployment && Instances.CountAll(deployment.Version) < deployment.Target)
