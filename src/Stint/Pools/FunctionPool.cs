@@ -68,6 +68,7 @@ internal sealed class FunctionPool : IAsyncDisposable
     public async ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
         if (invocation.CallerGone.IsCancellationRequested) return Counted(Refusals.CallerLeft(Name));
+        if (invocation.CallerTimeout <= TimeSpan.Zero) return Counted(Refusals.CallerHadNoTime(Name));
         var arrived = _dispatcher.Now;
         if (Admit(invocation, out var lease) is not { } call) return Counted(lease.Refusal!);
         call.WatchCaller(invocation.CallerGone);
