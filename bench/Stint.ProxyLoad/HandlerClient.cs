@@ -6,7 +6,7 @@ using Stint.Invocations;
 namespace Stint.ProxyLoad;
 
 /// <summary>
-/// The same instance, spoken to through <see cref="SocketsHttpHandler"/>: what docs/decisions/0010-upstream.md compares with. It does the least that a call needs, small bodies only.
+/// The same instance, spoken to through <see cref="SocketsHttpHandler"/>: what docs/decisions/0011-http-instances.md compares with. It does the least that a call needs, small bodies only.
 /// </summary>
 internal sealed class HandlerClient(IPEndPoint endPoint) : IInstance
 {

@@ -13,6 +13,21 @@ public sealed class IsolationTests(ContainerDaemon shared) : IClassFixture<Conta
     private readonly StintDaemon _daemon = shared.Daemon;
 
     [Fact]
+    public async Task Another_runtime_of_the_engine_runs_it_when_it_is_named()
+    {
+        const string tells = "health-path = \"/index.html\"\ncommand = [\"/bin/sh\", \"-c\", \"cat /proc/version; exec httpd -f -p 8080 -h /www\"]";
+        await shared.DeployAsync("gvisor", Guests.Web, tells + "\nruntime = \"runsc\"");
+        await shared.DeployAsync("ordinary", Guests.Web, tells);
+        // Its sockets are the host's here (TestEngine), and then it ends a read that has to wait: a caller who is slower than the server sees no answer.
+        await Retry.UntilAsync("it serves", async () => (await _daemon.Http.GetAsync("gvisor/index.html")).IsSuccessStatusCode);
+        // gVisor is a kernel of its own, and always says that it is this one.
+        await Retry.UntilAsync("it has a kernel of its own", async () => (await _daemon.LogsAsync("gvisor")).Contains("Linux version 4.4.0 ", StringComparison.Ordinal));
+        Assert.Equal(200, (int)(await _daemon.Http.GetAsync("ordinary/index.html")).StatusCode);
+        var ours = (await File.ReadAllTextAsync("/proc/version")).Trim();
+        await Retry.UntilAsync("another has the host's", async () => (await _daemon.LogsAsync("ordinary")).Contains(ours, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Nothing_can_be_written_but_a_bounded_tmp()
     {
         await shared.DeployAsync("readonly", Guests.Web, "port = 8080\ntmp = 2");

@@ -16,6 +16,9 @@ internal sealed class ContainerInstance(FunctionContainer container, HttpUpstrea
     public ValueTask<Reply> InvokeAsync(Invocation invocation, CancellationToken cancellationToken) => upstream.InvokeAsync(invocation, cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<bool> ProbeAsync(CancellationToken cancellationToken) => new HttpReadiness(upstream, container.Version.Spec.Container!.HealthPath, host.Time).HoldsAsync(cancellationToken);
+
+    /// <inheritdoc/>
     public InstanceUsage ReadUsage() => host.Usage.Read(container.Id!);
 
     /// <inheritdoc/>

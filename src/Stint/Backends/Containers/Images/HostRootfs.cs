@@ -89,6 +89,9 @@ internal static class HostRootfs
         if ((File.Exists(beside) ? beside : HostPrograms.Find("npm")) is not { } npm) return;
         rootfs.AddHost(npm);
         if (!rootfs.Has("/usr/bin/npm")) rootfs.AddLink("/usr/local/bin/npm", npm);
+        // This host's registry and certificates (npm's global configuration), unless they are a secret of somebody's: an image can be read by every user of the engine.
+        foreach (var settings in (string[])["/usr/etc/npmrc", "/usr/local/etc/npmrc"])
+            if (File.Exists(settings) && File.GetUnixFileMode(settings).HasFlag(UnixFileMode.OtherRead)) rootfs.AddHost(settings);
         // …/node_modules/npm/bin/npm-cli.js as Node.js brings it; /usr/share/nodejs/npm/bin/npm-cli.js with its packages beside it as Debian does.
         var program = File.ResolveLinkTarget(npm, returnFinalTarget: true)?.FullName ?? npm;
         if (Path.GetDirectoryName(Path.GetDirectoryName(program)) is not { } package || !File.Exists(Path.Combine(package, "package.json"))) return;

@@ -1,4 +1,4 @@
-// One network for each function (docs/decisions/0010-container-networks.md). The engine's own address pools end after some thirty networks, so addresses are given out here, in blocks that are
+// One network for each function (docs/decisions/0013-container-networks.md). The engine's own address pools end after some thirty networks, so addresses are given out here, in blocks that are
 // as small as the function's instances allow.
 using System.Net;
 using System.Security.Cryptography;
