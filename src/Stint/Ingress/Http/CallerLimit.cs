@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace Stint.Ingress.Http;
@@ -18,7 +19,7 @@ internal static class CallerLimit
     // More than the longest timeout that a function may have is as good as none.
     private const double MaxSeconds = 86_400;
 
-    private const string Number = "0123456789.";
+    private static readonly SearchValues<char> Number = SearchValues.Create("0123456789.");
 
     /// <summary>Reads one; a day or more is a day.</summary>
     /// <returns>False when the text is none: nothing, negative, an unknown unit.</returns>
