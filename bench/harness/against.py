@@ -65,7 +65,7 @@ def render(results):
     facts = results["machine"]
     return "\n".join([
         f"- date: {facts['date']}; {facts['cpu']}; {facts['kernel']}",
-        f"- before: {results['before']} ({results['title']}); after: {facts['commit']}; both native builds ({facts["native build"].split(", ", 1)[-1]})",
+        f"- before: {results['before']} ({results['title']}); after: {facts['commit']}; both native builds ({facts['native build'].split(', ', 1)[-1]})",
         f"- {results['passes']} passes of {results['seconds']} s, before and after in turn; errors: 0 in {len(rows) * 2 * results['passes']} measurements",
         f"- after / before, median of the {len(rows)} lines: {statistics.median(ratios):.2f}, lowest {min(ratios):.2f}, highest {max(ratios):.2f}", "",
         report.table(["body", "echo in", "connections", "before, requests/s", "after", "after / before", "in the passes", "p99 before", "after"], rows, left=2)]) + "\n"
