@@ -15,10 +15,13 @@ internal static class DeployCommand
     /// <summary>Lines of a failed build that are shown; the log has all. The daemon's own error messages carry as many.</summary>
     private const int OutputTail = 20;
 
+    /// <summary>Stands for the table of the function's backend.</summary>
+    private const string Limits = "*";
+
     /// <summary>Declares the command.</summary>
     public static Command Build(CliSession session, GlobalOptions globals)
     {
-        var command = new Command("deploy", "Deploy a folder: function.toml and code/, or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
+        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a container's function.toml alone, or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
         var folder = new Argument<string>("dir") { Description = "The function's folder." };
         var name = Named(new Option<string>("--name") { Description = "Name of the function. Default: that of the folder.", HelpName = "name" });
         var module = Named(new Option<string>("--module") { Description = "Its module. Default: _.", HelpName = "name" });
@@ -28,8 +31,8 @@ internal static class DeployCommand
         var label = KeyValueOption.Create("--label", "K=V", "A label; may be repeated.");
         Setting[] settings =
         [
-            Whole("--memory", "mib", "process", "memory", "Memory of one instance in MiB."),
-            new(Checked<double?>(new Option<double?>("--cpus") { Description = "Cores that one instance may use; 0 = no limit.", HelpName = "n" }), "process", "cpus"),
+            Whole("--memory", "mib", Limits, "memory", "Memory of one instance in MiB."),
+            new(Checked<double?>(new Option<double?>("--cpus") { Description = "Cores that one instance may use; 0 = no limit.", HelpName = "n" }), Limits, "cpus"),
             new(Checked<double?>(new Option<double?>("--timeout") { Description = "Longest call in seconds.", HelpName = "seconds" }), "", "timeout"),
             Whole("--concurrency", "n", "", "concurrent-requests", "Calls that one instance serves at a time."),
             Whole("--min-instances", "n", "", "min-instances", "Instances that are kept warm."),
@@ -47,13 +50,13 @@ internal static class DeployCommand
             var toml = new TomlEdit(source.Toml);
             if (parsed.GetValue(runtime) is { } language) toml.Set("process", "runtime", TomlEdit.Quote(language));
             foreach (var setting in settings)
-                if (Value(parsed, setting.Option) is { } value) toml.Set(setting.Table, setting.Key, value);
+                if (Value(parsed, setting.Option) is { } value) toml.Set(setting.Table == Limits ? source.Backend : setting.Table, setting.Key, value);
             foreach (var (key, value) in KeyValueOption.Read(parsed, env)) toml.Set("env", key, TomlEdit.Quote(value));
             foreach (var (key, value) in KeyValueOption.Read(parsed, label)) toml.Set("labels", key, TomlEdit.Quote(value));
 
             using var client = globals.Connect(parsed, session);
             var target = Target(path, parsed.GetValue(name), parsed.GetValue(module));
-            await using var code = await CodeArchive.PackAsync(source.CodeFolder, source.HasNodeDependencies(), cancellationToken);
+            await using var code = source.CodeFolder is { } codeFolder ? await CodeArchive.PackAsync(codeFolder, source.HasNodeDependencies(), cancellationToken) : null;
             var started = session.Time.GetTimestamp();
             var function = await ShowAsync(session, target, client.DeployAsync(target, toml.ToString(), code, cancellationToken), parsed.GetValue(verbose));
             if (parsed.GetValue(json))

@@ -29,6 +29,7 @@ internal static class DescribeCommand
     {
         Line("name", function.FullName);
         Line("runtime", function.Runtime);
+        if (function.Image.Length > 0) Line("image", function.ContainerRuntime.Length == 0 ? function.Image : $"{function.Image}, run by {function.ContainerRuntime}");
         Line("state", function.State);
         // A build's output has many lines.
         if (function.Why is { } why) Line("why", why.ReplaceLineEndings(" "));

@@ -1,13 +1,14 @@
 using System.Text.Json;
+using Stint.Functions.Toml;
 
 namespace Stint.Cli;
 
 /// <summary>What <c>stint deploy DIR</c> found in DIR: the settings to send and the folder of the code.</summary>
 /// <param name="Toml">The <c>function.toml</c>, that of the folder or a made one.</param>
-/// <param name="CodeFolder">Absolute path.</param>
-internal sealed record FunctionSource(string Toml, string CodeFolder)
+/// <param name="CodeFolder">Absolute path; null for a function whose code is elsewhere: in a container's image.</param>
+internal sealed record FunctionSource(string Toml, string? CodeFolder)
 {
-    /// <summary>Reads a function's folder (<c>function.toml</c> and <c>code/</c>) or a folder of plain code, whose runtime is detected.</summary>
+    /// <summary>Reads a function's folder (<c>function.toml</c> and, unless it is a container's, <c>code/</c>) or a folder of plain code, whose runtime is detected.</summary>
     /// <param name="runtime">The runtime that a flag names; null = the file's, or the detected one.</param>
     /// <exception cref="CliException">The folder is neither.</exception>
     public static FunctionSource Read(string folder, string? runtime)
@@ -17,8 +18,14 @@ internal sealed record FunctionSource(string Toml, string CodeFolder)
         var code = Path.Combine(folder, "code");
         if (File.Exists(toml))
         {
+            var text = File.ReadAllText(toml);
+            if (IsContainer(text))
+            {
+                // What else is in the folder, such as the image's recipe, is not the daemon's.
+                return runtime is null ? new FunctionSource(text, null) : throw new CliException($"{toml} is that of a container, which has no {runtime} runtime. Leave --runtime out.", ExitCode.Usage);
+            }
             return Directory.Exists(code)
-                ? new FunctionSource(File.ReadAllText(toml), code)
+                ? new FunctionSource(text, code)
                 : throw new CliException($"{folder} has a function.toml, but no folder 'code' beside it. Move the code there, or remove function.toml to deploy the folder as it is.", ExitCode.BadConfiguration);
         }
         var found = runtime ?? Detect(folder) ?? throw new CliException(
@@ -27,9 +34,13 @@ internal sealed record FunctionSource(string Toml, string CodeFolder)
         return new FunctionSource($"[process]\nruntime = {TomlEdit.Quote(found)}\n", folder);
     }
 
+    /// <summary>The table that holds limits such as <c>memory</c>.</summary>
+    public string Backend => CodeFolder is null ? "container" : "process";
+
     /// <summary>Whether <c>npm install</c> will make <c>node_modules</c> anew, so that sending it is a waste.</summary>
     public bool HasNodeDependencies()
     {
+        if (CodeFolder is null) return false;
         try
         {
             using var package = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(CodeFolder, "package.json")));
@@ -43,6 +54,8 @@ internal sealed record FunctionSource(string Toml, string CodeFolder)
             return false;
         }
     }
+
+    private static bool IsContainer(string toml) => TomlDocument.Parse(toml).Root.TryGet("container", out _);
 
     private static string? Detect(string folder)
     {

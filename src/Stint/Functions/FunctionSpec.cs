@@ -45,6 +45,15 @@ internal sealed record FunctionSpec
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
 
+    /// <summary><c>[container]</c>: the function runs as containers of an image.</summary>
+    public ContainerSpec? Container { get; init; }
+
+    /// <summary>Whether its code lies beside its <c>function.toml</c> and is built into a bundle; otherwise it comes from elsewhere, from an image for instance.</summary>
+    public bool HasCode => Process is not null;
+
+    /// <summary>Memory that one instance is promised, MiB; whatever runs it.</summary>
+    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? 0;
+
     /// <summary>Default of <see cref="MaxInstances"/>: twice the host's cores, at least 4.</summary>
     public static int DefaultMaxInstances { get; } = Math.Max(4, Environment.ProcessorCount * 2);
 }

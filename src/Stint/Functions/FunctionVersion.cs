@@ -16,8 +16,8 @@ internal sealed record FunctionVersion
     /// <summary>Identity of code and specification together: equal ids behave equally. Lower-case hex.</summary>
     public required string Id { get; init; }
 
-    /// <summary>Absolute path of the built code: a read-only snapshot in the daemon's state, never the registry's own folder.</summary>
-    public required string Folder { get; init; }
+    /// <summary>Absolute path of the built code: a read-only snapshot in the daemon's state, never the registry's own folder. Null for a function without code, see <see cref="FunctionSpec.HasCode"/>.</summary>
+    public required string? Folder { get; init; }
 
     /// <summary>When this daemon took the version into service.</summary>
     public required DateTimeOffset DeployedAt { get; init; }

@@ -1,4 +1,5 @@
 using System.Net;
+using Stint.Functions;
 
 namespace Stint.Hosting;
 
@@ -50,6 +51,15 @@ internal sealed record DaemonOptions
     /// <summary><c>isolation</c>: <c>sandbox</c> (default) or <c>none</c>.</summary>
     public Isolation Isolation { get; init; } = Isolation.Sandbox;
 
+    /// <summary><c>backend</c> (also <c>TF_BACKEND</c>): what runs functions that have code: <c>process</c> (default) or <c>docker</c>.</summary>
+    public RuntimeBackend Backend { get; init; } = RuntimeBackend.Process;
+
+    /// <summary><c>docker-host</c>: where the container engine listens, such as unix:///var/run/docker.sock. Default: DOCKER_HOST, then Docker's socket, then Podman's.</summary>
+    public string? DockerHost { get; init; }
+
+    /// <summary><c>docker-base</c>: for <c>backend = "docker"</c>, the images with the interpreters of the runtimes. Default for each: what <c>stint image build RUNTIME</c> makes.</summary>
+    public IReadOnlyDictionary<Runtime, string> DockerBase { get; init; } = NoImages;
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 
@@ -91,6 +101,18 @@ internal sealed record DaemonOptions
 
     /// <summary><c>nodejs</c>: the interpreter of nodejs functions. Default: /usr/bin/node, then PATH.</summary>
     public string? NodeJs { get; init; }
+
+    private static readonly IReadOnlyDictionary<Runtime, string> NoImages = new Dictionary<Runtime, string>();
+}
+
+/// <summary>What runs functions that have code.</summary>
+internal enum RuntimeBackend
+{
+    /// <summary>Processes of this host, in the sandbox.</summary>
+    Process,
+
+    /// <summary>Containers of an engine.</summary>
+    Docker,
 }
 
 /// <summary>How functions are kept apart from the host.</summary>

@@ -32,7 +32,7 @@ internal sealed partial class Platform : IAsyncDisposable
 {
     private readonly DaemonFolders _folders;
     private readonly ConcurrentDictionary<FunctionName, Task<string?>> _rollouts = new();
-    private readonly ConcurrentDictionary<FunctionName, BundleLease> _bundlesInUse = new();
+    private readonly ConcurrentDictionary<FunctionName, BundleLease?> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
     private readonly ProcessBackend _backend;
@@ -41,6 +41,7 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
+        if (options.Backend == RuntimeBackend.Docker) throw new IOException("backend = \"docker\" is not ready in this version; leave it out (or unset TF_BACKEND), functions run in the process sandbox");
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -65,8 +66,9 @@ internal sealed partial class Platform : IAsyncDisposable
             Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            Spares = new Spares(Host, processes, time, loggers.CreateLogger<Spares>());
-            _backend = new ProcessBackend(Host, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            var launcher = new SandboxLauncher(Host, processes, time);
+            Spares = new Spares(launcher, processes, time, loggers.CreateLogger<Spares>());
+            _backend = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
@@ -145,7 +147,7 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Deploys a function and returns when calls go to the new version.</summary>
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
-    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
         var version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
@@ -199,24 +201,24 @@ internal sealed partial class Platform : IAsyncDisposable
     private void Serve(FunctionVersion version)
     {
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
-        var bundle = Bundles.Hold(version.Folder);
+        var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
         _backend.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
     }
 
-    private async Task FollowAsync(FunctionVersion version, Task<string?> rollout, BundleLease bundle)
+    private async Task FollowAsync(FunctionVersion version, Task<string?> rollout, BundleLease? bundle)
     {
         if (await rollout.ConfigureAwait(false) is { } problem)
         {
-            bundle.Dispose();
+            bundle?.Dispose();
             RolloutFailed(_logger, version.Name, problem);
             return;
         }
         _bundlesInUse.AddOrUpdate(version.Name, static (_, fresh) => fresh, static (_, old, fresh) =>
         {
-            old.Dispose();
+            old?.Dispose();
             return fresh;
         }, bundle);
         Changed(version.Name);
@@ -234,7 +236,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Router.OnRemoved(name).ConfigureAwait(false);
         Removed(_logger, name);
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
-        if (_bundlesInUse.TryRemove(name, out var bundle)) bundle.Dispose();
+        if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Logs.Remove(name);
     }
 

@@ -27,10 +27,12 @@ internal static class FunctionViews
             Folder = function.Folder,
             KeepaliveSeconds = spec is null ? 0 : spec.KeepAlive == Timeout.InfiniteTimeSpan ? -1 : spec.KeepAlive.TotalSeconds,
             TimeoutSeconds = spec?.Timeout.TotalSeconds ?? 0,
-            MemoryMiB = spec?.Process?.MemoryMiB ?? 0,
-            Cpus = spec?.Process?.Cpus ?? 0,
-            Pids = spec?.Process?.Pids ?? 0,
-            Network = spec?.Process?.Network.ToString().ToLowerInvariant() ?? "",
+            MemoryMiB = spec?.MemoryMiB ?? 0,
+            Cpus = spec?.Process?.Cpus ?? spec?.Container?.Cpus ?? 0,
+            Pids = spec?.Process?.Pids ?? spec?.Container?.Pids ?? 0,
+            Network = (spec?.Process?.Network.ToString() ?? spec?.Container?.Network.ToString() ?? "").ToLowerInvariant(),
+            Image = spec?.Container?.Image ?? "",
+            ContainerRuntime = spec?.Container?.Runtime ?? "",
             Env = [.. (spec?.Env.Keys ?? []).Order(StringComparer.Ordinal)],
             Labels = spec?.Labels ?? new Dictionary<string, string>(),
             InstanceList = [.. (pool?.Instances ?? []).Select(static instance => new InstanceView
@@ -97,7 +99,7 @@ internal static class FunctionViews
         return view with
         {
             Module = function.Name.Module,
-            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? function.MissingBackend ?? "",
+            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : function.MissingBackend ?? ""),
             State = function.State.ToString().ToLowerInvariant(),
             Problems = function.Problems,
             Version = function.Serving is { } version ? Short(version.Id) : "",
@@ -121,7 +123,7 @@ internal static class FunctionViews
     private static string? Why(RegisteredFunction function, PoolView? pool) => function.State switch
     {
         RegistrationState.Broken when function.Serving is null => string.Join('\n', function.Problems),
-        RegistrationState.Unsupported when function.Serving is null => $"this version of Stint runs [process] functions only, and it is a [{function.MissingBackend}] function",
+        RegistrationState.Unsupported when function.Serving is null => $"this version of Stint runs [process] and [container] functions only, and it is a [{function.MissingBackend}] function",
         RegistrationState.Broken or RegistrationState.Unsupported => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
         RegistrationState.Building when function.Serving is null => "its dependencies are being installed",
         _ => pool?.Problem,

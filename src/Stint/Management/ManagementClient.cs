@@ -79,12 +79,16 @@ internal sealed class ManagementClient : IDisposable
 
     /// <summary><c>PUT functions/{name}</c>: uploads and yields the daemon's reports until the build has ended; the last is <c>deployed</c> or <c>failed</c>.</summary>
     /// <param name="zip">The code; read once, not disposed of.</param>
-    public async IAsyncEnumerable<DeployEventView> DeployAsync(string name, string functionToml, Stream zip, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<DeployEventView> DeployAsync(string name, string functionToml, Stream? zip, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var toml = new StringContent(functionToml, Encoding.UTF8, "text/plain");
-        using var code = new StreamContent(zip, 64 * 1024);
-        code.Headers.ContentType = new MediaTypeHeaderValue("application/zip");
-        using var form = new MultipartFormDataContent { { toml, "\"function.toml\"" }, { code, "\"code\"", "\"code.zip\"" } };
+        using var form = new MultipartFormDataContent { { toml, "\"function.toml\"" } };
+        if (zip is not null)
+        {
+            var code = new StreamContent(zip, 64 * 1024);
+            code.Headers.ContentType = new MediaTypeHeaderValue("application/zip");
+            form.Add(code, "\"code\"", "\"code.zip\"");
+        }
         var request = new HttpRequestMessage(HttpMethod.Put, Root + "functions/" + Uri.EscapeDataString(name)) { Content = form };
         using var answer = await SendAsync(request, cancellationToken, cancellationToken);
         await foreach (var line in ReadLinesAsync(answer, ManagementJson.Default.DeployEventView, cancellationToken)) yield return line;

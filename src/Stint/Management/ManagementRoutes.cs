@@ -111,7 +111,7 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
         {
             var (toml, zip, problem) = await ReadPartsAsync(context, scratch).ConfigureAwait(false);
             if (problem is not null) await ManagementError.WriteAsync(context, StatusCodes.Status400BadRequest, "bad-request", problem).ConfigureAwait(false);
-            else await DeployAsync(context, name, toml!, zip!).ConfigureAwait(false);
+            else await DeployAsync(context, name, toml!, zip).ConfigureAwait(false);
         }
         finally
         {
@@ -120,7 +120,7 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
     }
 
     /// <summary>Deploys while the client watches: one JSON event a line.</summary>
-    private async Task DeployAsync(HttpContext context, FunctionName name, string toml, string zip)
+    private async Task DeployAsync(HttpContext context, FunctionName name, string toml, string? zip)
     {
         context.Response.ContentType = "application/x-ndjson";
         var events = Channel.CreateUnbounded<DeployEventView>(new UnboundedChannelOptions { SingleReader = true });
@@ -137,8 +137,8 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
         {
             try
             {
-                await using var content = File.OpenRead(zip);
-                await platform.DeployAsync(name, toml, new CodeSource.Zip(content), Progress, context.RequestAborted).ConfigureAwait(false);
+                await using var content = zip is null ? null : File.OpenRead(zip);
+                await platform.DeployAsync(name, toml, content is null ? null : new CodeSource.Zip(content), Progress, context.RequestAborted).ConfigureAwait(false);
                 var function = platform.Registry.Snapshot.Functions.GetValueOrDefault(name);
                 events.Writer.TryWrite(new DeployEventView { Event = "deployed", Function = function is null ? null : FunctionViews.Summary(platform, function) });
             }
@@ -163,7 +163,7 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
     private static async Task<(string? Toml, string? Zip, string? Problem)> ReadPartsAsync(HttpContext context, string scratch)
     {
         if (!MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) || HeaderUtilities.RemoveQuotes(type.Boundary).Value is not { Length: > 0 } boundary)
-            return (null, null, "send multipart/form-data with the parts 'function.toml' and 'code' (a zip)");
+            return (null, null, "send multipart/form-data with the parts 'function.toml' and, for a function that has code of its own, 'code' (a zip)");
         string? toml = null, zip = null;
         var reader = new MultipartReader(boundary, context.Request.Body) { BodyLengthLimit = null };
         try
@@ -188,7 +188,7 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
         {
             return (null, null, $"the upload could not be read: {failure.Message}");
         }
-        return toml is null || zip is null ? (null, null, $"the part '{(toml is null ? "function.toml" : "code")}' is missing") : (toml, zip, null);
+        return toml is null ? (null, null, "the part 'function.toml' is missing") : (toml, zip, null);
     }
 
     private static async Task<string?> ReadTextAsync(Stream stream, CancellationToken cancellationToken)

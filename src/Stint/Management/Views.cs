@@ -60,7 +60,7 @@ internal record FunctionView
     /// <summary>The module; <c>_</c> is the default one.</summary>
     public string Module { get; init => field = value ?? "_"; } = "_";
 
-    /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>, or the backend that is missing (<c>vm</c>, <c>container</c>, <c>wasm</c>); empty when its configuration cannot be read.</summary>
+    /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>, <c>container</c>, or the backend that is missing (<c>vm</c>, <c>wasm</c>); empty when its configuration cannot be read.</summary>
     public string Runtime { get; init => field = value ?? ""; } = "";
 
     /// <summary><c>ready</c>, <c>building</c>, <c>broken</c>, or <c>unsupported</c> when this version has no backend for it.</summary>
@@ -146,8 +146,14 @@ internal sealed record FunctionDetailView : FunctionView
     /// <summary><c>pids</c>.</summary>
     public int Pids { get; init; }
 
-    /// <summary><c>none</c> or <c>host</c>.</summary>
+    /// <summary>Of a process <c>none</c> or <c>host</c>, of a container <c>bridge</c> or <c>internal</c>.</summary>
     public string Network { get; init => field = value ?? ""; } = "";
+
+    /// <summary>The image of a container; empty for others.</summary>
+    public string Image { get; init => field = value ?? ""; } = "";
+
+    /// <summary>The engine's runtime that a container asks for; empty = the engine's default.</summary>
+    public string ContainerRuntime { get; init => field = value ?? ""; } = "";
 
     /// <summary>Names of the environment variables; their values are not shown.</summary>
     public IReadOnlyList<string> Env { get; init => field = value ?? []; } = [];

@@ -60,7 +60,7 @@ internal sealed class HostBudget : IDisposable
     public bool IsContended => _contended;
 
     /// <summary>The memory that one instance of a version is promised, MiB.</summary>
-    public static int MemoryOf(FunctionVersion version) => version.Spec.Process?.MemoryMiB ?? 0;
+    public static int MemoryOf(FunctionVersion version) => version.Spec.MemoryMiB;
 
     /// <summary>Whether an instance of that size fits an empty host.</summary>
     public bool CanEverFit(int memoryMiB) => memoryMiB <= MemoryMiB && Instances > 0;

@@ -95,12 +95,12 @@ public sealed class StintDaemon : IAsyncDisposable
     /// <summary>Waits for a line of the log.</summary>
     internal Task WaitForLogAsync(string text) => Retry.UntilAsync($"the daemon logs '{text}'", () => Log.Contains(text, StringComparison.Ordinal));
 
-    /// <summary>Deploys through the management API, as the command line does.</summary>
+    /// <summary>Deploys through the management API, as the command line does; without files: without code.</summary>
     /// <exception cref="InvalidOperationException">It was refused, with the daemon's message.</exception>
     internal async Task DeployAsync(string name, string toml, params (string Path, string Text)[] files)
     {
         using var client = new ManagementClient(Management.BaseAddress!, null, TimeProvider.System);
-        using var zip = new MemoryStream(FunctionFiles.Zip(files));
+        using var zip = files.Length == 0 ? null : new MemoryStream(FunctionFiles.Zip(files));
         DeployEventView? last = null;
         await foreach (var step in client.DeployAsync(name, toml, zip, default)) last = step;
         if (last?.Event != "deployed") throw new InvalidOperationException(last?.Error?.Message ?? "no answer");

@@ -27,6 +27,19 @@ public sealed class DeployCommandTests : DaemonTest
         GoldenFile.Check("deploy.txt", Cli.Out);
     }
 
+    [Fact]
+    public async Task Of_a_container_only_the_settings_are_sent()
+    {
+        Cli.Write("web/function.toml", "[container]\nimage = \"web:1\"\n");
+        Cli.Write("web/image/Dockerfile", "FROM scratch\n");
+        Cli.Write("web/code/fn.py", "not for a container");
+        Assert.Equal(0, await Cli.RunAsync("deploy", "web", "--memory", "64", "--cpus", "0.5"));
+        Assert.Equal("[container]\nmemory = 64\ncpus = 0.5\nimage = \"web:1\"\n".Split('\n').Order(), Daemon.UploadedToml().Split('\n').Order());
+        Assert.False(Daemon.HasUploadedCode());
+        Assert.Equal(ExitCode.Usage, await Cli.RunAsync("deploy", "web", "--runtime", "python3"));
+        Assert.Contains("Leave --runtime out", Cli.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("fn.py", "python3")]
     [InlineData("package.json", "nodejs")]

@@ -81,6 +81,9 @@ internal sealed class PlayedDaemon : IAsyncDisposable
     /// <summary>The code of the last upload, unpacked in memory.</summary>
     public ZipArchive UploadedCode() => new(new MemoryStream(Upload["code"]));
 
+    /// <summary>Whether the last upload had code.</summary>
+    public bool HasUploadedCode() => Upload.ContainsKey("code");
+
     /// <summary>The <c>function.toml</c> of the last upload.</summary>
     public string UploadedToml() => Encoding.UTF8.GetString(Upload["function.toml"]);
 

@@ -52,7 +52,7 @@ internal sealed class Workbench : IAsyncDisposable
     public RegisteredFunction? Find(string name) => Registry.Snapshot.Functions.GetValueOrDefault(Name(name));
 
     /// <summary>What calls of the function would run.</summary>
-    public string? ServedCode(string name, string file = "fn.py") => Find(name)?.Serving is { } version ? File.ReadAllText(Path.Combine(version.Folder, file)) : null;
+    public string? ServedCode(string name, string file = "fn.py") => Find(name)?.Serving is { } version ? File.ReadAllText(Path.Combine(version.Folder!, file)) : null;
 
     public string Write(string relative, string text = "") => _temp.Write(relative, text);
 
@@ -109,13 +109,14 @@ internal sealed class Workbench : IAsyncDisposable
         }
     }
 
-    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "[vm]" as the first one a backend that is missing.</summary>
+    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "[vm]" as the first one a backend that is missing, "container" one without code.</summary>
     private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var lines = text.Split('\n');
         var bad = Array.FindIndex(lines, line => line.StartsWith("bad", StringComparison.Ordinal));
         if (bad >= 0) return (null, [$"{path}:{bad + 1}:1: unknown key bad"], null);
         if (lines[0].StartsWith("[vm]", StringComparison.Ordinal)) return (null, [$"{path}:1:1: no [vm] here"], "vm");
+        if (lines[0] == "container") return (new FunctionSpec { Container = new ContainerSpec { Image = "none:at-all" } }, [], null);
         var runtime = lines[0] switch { "nodejs" => Runtime.NodeJs, "binary" => Runtime.Binary, _ => Runtime.Python3 };
         return (new FunctionSpec { Process = new ProcessSpec { Runtime = runtime } }, [], null);
     }

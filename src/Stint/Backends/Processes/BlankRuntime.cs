@@ -10,12 +10,11 @@ using Stint.Telemetry.Logs;
 namespace Stint.Backends.Processes;
 
 /// <summary>
-/// A runtime in its sandbox with no function in it: a folder with a socket on which we listen, a control group, a user number, the process. It becomes an instance by a LOAD frame, once.
+/// A runtime with no function in it: a folder with a socket on which we listen, and the process within its walls. It becomes an instance by a LOAD frame, once.
 /// </summary>
 internal sealed class BlankRuntime : IAsyncDisposable
 {
-    private readonly ProcessHost _host;
-    private readonly ProcessBackendOptions _options;
+    private readonly IRuntimeLauncher _launcher;
     private readonly RuntimeKey _key;
     private readonly string _code;
     private readonly TimeProvider _time;
@@ -23,16 +22,16 @@ internal sealed class BlankRuntime : IAsyncDisposable
     private Handshake? _handshake;
 
     /// <summary>Prepares one; nothing is made yet.</summary>
-    /// <param name="host">What runtimes share.</param>
-    /// <param name="options">Folders and interpreters.</param>
+    /// <param name="launcher">Where it will run.</param>
+    /// <param name="runFolder">The folder for instances' folders.</param>
     /// <param name="key">What is fixed from the start.</param>
     /// <param name="code">The folder of the host that it sees as its code.</param>
     /// <param name="time">For limits.</param>
-    public BlankRuntime(ProcessHost host, ProcessBackendOptions options, RuntimeKey key, string code, TimeProvider time)
+    public BlankRuntime(IRuntimeLauncher launcher, string runFolder, RuntimeKey key, string code, TimeProvider time)
     {
-        (_host, _options, _key, _code, _time) = (host, options, key, code, time);
+        (_launcher, _key, _code, _time) = (launcher, key, code, time);
         var id = RandomNumberGenerator.GetHexString(RunFolder.NameDigits, lowercase: true);
-        Resources = new InstanceResources(id, Path.Combine(options.RunFolder, id), host.Users);
+        Resources = new InstanceResources(id, Path.Combine(runFolder, id));
     }
 
     /// <summary>What it holds of the host; the instance's when it has become one.</summary>
@@ -57,9 +56,8 @@ internal sealed class BlankRuntime : IAsyncDisposable
     public async Task StartAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var listener = Listen();
-        Resources.Group = _host.Groups?.Create(Resources.Id, limits);
-        Resources.User = _host.TakeUser();
-        Resources.Process = await _host.Spawner.StartAsync(_host.Sandbox is { } sandbox ? sandbox.Command(Plan(), Take) : PlainCommand()).ConfigureAwait(false);
+        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
+        await Resources.Process.StartAsync(cancellationToken).ConfigureAwait(false);
         _handshake = new Handshake(listener, Resources.Process.Exited, _time);
         await _handshake.GreetAsync(timeout, cancellationToken).ConfigureAwait(false);
     }
@@ -75,11 +73,11 @@ internal sealed class BlankRuntime : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _handshake?.Dispose();
-        Resources.Process?.Signal(Posix.SigKill);
-        await Resources.ReleaseAsync(_time).ConfigureAwait(false);
+        Resources.Process?.Kill();
+        await Resources.ReleaseAsync().ConfigureAwait(false);
     }
 
-    private string SocketPath => Path.Combine(Resources.Folder, "socket");
+    private string SocketPath => Path.Combine(Resources.Folder, SandboxPaths.SocketName);
 
     private void Take(OutputStream stream, ReadOnlySpan<byte> piece) => Volatile.Read(ref _output)?.Take(stream, piece);
 
@@ -93,41 +91,5 @@ internal sealed class BlankRuntime : IAsyncDisposable
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0b110_110_110);
         listener.Listen(backlog: 64);
         return listener;
-    }
-
-    private SandboxPlan Plan()
-    {
-        var interpreter = RuntimeCommand.Interpreter(_key.Runtime, _options);
-        List<SandboxMount> mounts =
-        [
-            new(_code, SandboxPaths.Code),
-            new(_options.Runtimes, SandboxPaths.Runtimes),
-            new(Resources.Folder, SandboxPaths.SocketFolder),
-        ];
-        if (HostPrograms.InstallationOf(interpreter) is { } installation) mounts.Insert(0, new(installation, installation));
-        return new SandboxPlan
-        {
-            Command = RuntimeCommand.For(_key.Runtime, _options, SandboxPaths.Runtimes, SandboxPaths.Socket, _key.HeapMiB),
-            Mounts = mounts,
-            Environment = RuntimeCommand.Environment,
-            Network = _key.Network,
-            TmpMiB = _key.TmpMiB,
-            FileMiB = _key.TmpMiB,
-            User = Resources.User,
-            JoinFiles = Resources.Group?.JoinFiles ?? [],
-        };
-    }
-
-    // --isolation none: limits where the host has control groups, nothing else.
-    private SpawnRequest PlainCommand()
-    {
-        var preamble = Sandbox.Preamble(new SandboxPlan { Command = [], Mounts = [], TmpMiB = _key.TmpMiB, FileMiB = _key.TmpMiB, JoinFiles = Resources.Group?.JoinFiles ?? [] });
-        return new SpawnRequest
-        {
-            Executable = "/bin/sh",
-            Arguments = ["sh", "-c", preamble, "sh", .. RuntimeCommand.For(_key.Runtime, _options, _options.Runtimes, SocketPath, _key.HeapMiB)],
-            Environment = [.. RuntimeCommand.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
-            Output = Take,
-        };
     }
 }

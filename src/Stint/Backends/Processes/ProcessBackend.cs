@@ -1,4 +1,4 @@
-// Starts an instance in a sandbox of its own:
+// Starts an instance within walls of its own, a sandbox or a container:
 //
 //   1. a blank runtime: a warm spare that is waiting already (Spares.cs), else a new one (BlankRuntime.cs)
 //   2. LOAD names the code's folder and the environment; the runtime opens the other connections, loads the code, says READY (Protocol/Handshake.cs)
@@ -15,51 +15,51 @@ using Stint.Telemetry.Logs;
 
 namespace Stint.Backends.Processes;
 
-/// <summary>Runs functions as sandboxed processes of this host.</summary>
-/// <param name="host">What instances share.</param>
+/// <summary>Runs functions as processes that speak the runtime interface, each in a sandbox or a container.</summary>
+/// <param name="launcher">Where instances run.</param>
 /// <param name="spares">Runtimes that wait for a function.</param>
 /// <param name="holdBundle">Keeps a version's code on disk until the result is disposed of.</param>
 /// <param name="logs">Where output goes.</param>
 /// <param name="time">For limits and waits.</param>
 /// <param name="logger">For what an operator should know.</param>
 internal sealed partial class ProcessBackend(
-    ProcessHost host, Spares spares, Func<string, IDisposable> holdBundle, FunctionLogs logs, TimeProvider time, ILogger<ProcessBackend> logger) : IBackend
+    IRuntimeLauncher launcher, Spares spares, Func<string, IDisposable> holdBundle, FunctionLogs logs, TimeProvider time, ILogger<ProcessBackend> logger) : IBackend
 {
     private const int TailLines = 10;
 
     /// <summary>Has spares made ready for a version that will be called.</summary>
     public void Expect(FunctionVersion version)
     {
-        if (!host.RefusesToRun && version.Spec.Process is { } spec) spares.Expect(RuntimeKey.Of(spec));
+        if (launcher.Refusal is null && version.Spec.Process is { } spec) spares.Expect(RuntimeKey.Of(spec));
     }
 
     /// <inheritdoc/>
     public async Task<IInstance> StartAsync(FunctionVersion version, CancellationToken cancellationToken)
     {
-        if (host.RefusesToRun) throw new InstanceStartException(host.SandboxProblem!) { IsHostsFault = true };
+        if (launcher.Refusal is { } refusal) throw new InstanceStartException(refusal) { IsHostsFault = true };
         var spec = version.Spec.Process ?? throw new InstanceStartException($"{version.Name} is not a process function");
         var key = RuntimeKey.Of(spec);
         BlankRuntime? blank = null;
         InstanceOutput? output = null;
         try
         {
-            blank = spares.TryTake(key, version.Folder);
+            blank = spares.TryTake(key, version.Folder!);
             if (blank is null)
             {
-                blank = spares.Create(key, version.Folder);
+                blank = spares.Create(key, version.Folder!);
                 output = blank.Attach(version.Name, logs, TailLines);
                 await blank.StartAsync(Limits(spec), version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
             }
             else
             {
                 output = blank.Attach(version.Name, logs, TailLines);
-                blank.Resources.Group?.SetLimits(Limits(spec));
+                await blank.Resources.Process!.SetLimitsAsync(Limits(spec), cancellationToken).ConfigureAwait(false);
             }
             return await LoadAsync(blank, version, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is InstanceStartException or IOException or SocketException or Win32Exception or UnauthorizedAccessException)
         {
-            var outOfMemory = blank?.Resources.Group?.RanOutOfMemory() == true;
+            var outOfMemory = blank?.Resources.Process is { } process && await process.RanOutOfMemoryAsync().ConfigureAwait(false);
             if (blank is not null) await blank.DisposeAsync().ConfigureAwait(false);
             var text = outOfMemory ? $"the instance ran out of memory (limit {spec.MemoryMiB} MiB) while it started" : failure.Message;
             throw new InstanceStartException(output?.WithTail(text) ?? text, failure) { IsHostsFault = failure is InstanceStartException { IsHostsFault: true } or Win32Exception };
@@ -78,8 +78,8 @@ internal sealed partial class ProcessBackend(
 
     private async Task<IInstance> LoadAsync(BlankRuntime blank, FunctionVersion version, CancellationToken cancellationToken)
     {
-        blank.Resources.Bundle = holdBundle(version.Folder);
-        var folder = host.Sandbox is null ? version.Folder : SandboxPaths.Code;
+        blank.Resources.Bundle = holdBundle(version.Folder!);
+        var folder = launcher.HasOwnView ? SandboxPaths.Code : version.Folder!;
         var load = FrameWriter.Load(folder, version.Spec.ConcurrentRequests, version.Spec.Env);
         var connections = await blank.Handshake.LoadAsync(load, version.Spec.ConcurrentRequests, version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
         blank.CloseDoor();

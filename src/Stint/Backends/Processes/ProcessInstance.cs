@@ -58,7 +58,7 @@ internal sealed class ProcessInstance : IInstance, IConnectionOwner
     }
 
     /// <inheritdoc/>
-    public InstanceUsage ReadUsage() => _resources.Group?.ReadUsage() ?? default;
+    public InstanceUsage ReadUsage() => _resources.Process?.ReadUsage() ?? default;
 
     /// <inheritdoc/>
     public void ConnectionFree(InstanceConnection connection)
@@ -103,7 +103,7 @@ internal sealed class ProcessInstance : IInstance, IConnectionOwner
         foreach (var connection in _connections) connection.Dispose();
         try
         {
-            if (await _resources.ReleaseAsync(_time).ConfigureAwait(false) is { } left) _report(left);
+            if (await _resources.ReleaseAsync().ConfigureAwait(false) is { } left) _report(left);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or System.ComponentModel.Win32Exception)
         {
@@ -120,7 +120,7 @@ internal sealed class ProcessInstance : IInstance, IConnectionOwner
     private async Task<string> DescribeExitAsync()
     {
         var status = await _resources.Process!.Exited.ConfigureAwait(false);
-        if (_resources.Group?.RanOutOfMemory() == true) return $"the instance ran out of memory (limit {_version.Spec.Process!.MemoryMiB} MiB) and was killed";
+        if (await _resources.Process.RanOutOfMemoryAsync().ConfigureAwait(false)) return $"the instance ran out of memory (limit {_version.Spec.Process!.MemoryMiB} MiB) and was killed";
         // bubblewrap reports a child that a signal killed as 128 + the signal's number, as shells do.
         var text = status is { BySignal: false, Code: > 128 and < 128 + 65 } ? $"was killed by signal {status.Code - 128}" : status.ToString();
         return $"the instance died: its process {text}";

@@ -34,19 +34,16 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         var turn = new Lock();
         var output = new LineSplitter(Line);
         var error = new LineSplitter(Line);
-        // The folder of the instance is not needed; user and control group are freed the same way.
-        var id = $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}";
-        var resources = new InstanceResources(id, command.WorkFolder + ".none", host.Users) { User = host.TakeUser(), Group = host.Groups?.Create(id, Limits) };
+        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", Limits, Command, time);
         try
         {
-            if (resources.User is { } user) GiveTo(command.WorkFolder, (uint)user);
-            resources.Process = await host.Spawner.StartAsync(sandbox.Command(Plan(command, resources), Take)).ConfigureAwait(false);
+            await process.StartAsync(cancellationToken).ConfigureAwait(false);
             using var limits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var watch = BuildLimits.WatchAsync(command, MeasureEvery, time, limits.Token);
-            if (await Task.WhenAny(resources.Process.Exited, watch).ConfigureAwait(false) == watch) return new BuildExit(await watch.ConfigureAwait(false), 128 + Posix.SigKill);
+            if (await Task.WhenAny(process.Exited, watch).ConfigureAwait(false) == watch) return new BuildExit(await watch.ConfigureAwait(false), 128 + Posix.SigKill);
             await limits.CancelAsync().ConfigureAwait(false);
-            var status = await resources.Process.Exited.ConfigureAwait(false);
-            if (resources.Group?.RanOutOfMemory() == true) onLine($"the build ran out of memory (limit {Limits.MemoryBytes >> 20} MiB)");
+            var status = await process.Exited.ConfigureAwait(false);
+            if (await process.RanOutOfMemoryAsync().ConfigureAwait(false)) onLine($"the build ran out of memory (limit {Limits.MemoryBytes >> 20} MiB)");
             return new BuildExit(BuildEnd.Exited, status.BySignal ? 128 + status.Code : status.Code);
         }
         catch (Win32Exception failure)
@@ -55,9 +52,15 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         }
         finally
         {
-            resources.Process?.Signal(Posix.SigKill);
-            await resources.ReleaseAsync(time).ConfigureAwait(false);
-            if (resources.User is not null) GiveTo(command.WorkFolder, 0);
+            process.Kill();
+            await process.ReleaseAsync().ConfigureAwait(false);
+            if (process.User is not null) GiveTo(command.WorkFolder, 0);
+        }
+
+        SpawnRequest Command(SandboxedProcess made)
+        {
+            if (made.User is { } user) GiveTo(command.WorkFolder, (uint)user);
+            return sandbox.Command(Plan(command, made), Take);
         }
 
         void Line(string text)
@@ -68,7 +71,7 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         void Take(OutputStream stream, ReadOnlySpan<byte> piece) => (stream == OutputStream.Out ? output : error).Take(piece);
     }
 
-    private static SandboxPlan Plan(BuildCommand command, InstanceResources resources)
+    private static SandboxPlan Plan(BuildCommand command, SandboxedProcess process)
     {
         List<SandboxMount> mounts = [new(command.WorkFolder, SandboxPaths.Build, MountAccess.ReadWrite)];
         // A package tool outside of /usr brings its installation along; npm's is the folder of node.
@@ -82,8 +85,8 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
             Network = NetworkAccess.Host,
             TmpMiB = TmpMiB,
             FileMiB = (int)(command.SizeLimit >> 20),
-            User = resources.User,
-            JoinFiles = resources.Group?.JoinFiles ?? [],
+            User = process.User,
+            JoinFiles = process.JoinFiles,
         };
     }
 

@@ -20,16 +20,16 @@ internal sealed partial class Spares : IAsyncDisposable
     private readonly List<Kind> _kinds = [];
     private readonly HashSet<Task> _work = [];
     private readonly CancellationTokenSource _stop = new();
-    private readonly ProcessHost _host;
+    private readonly IRuntimeLauncher _launcher;
     private readonly ProcessBackendOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<Spares> _logger;
     private long _taken;
 
     /// <summary>Prepares the folder; spares are made when they are expected.</summary>
-    public Spares(ProcessHost host, ProcessBackendOptions options, TimeProvider time, ILogger<Spares> logger)
+    public Spares(IRuntimeLauncher launcher, ProcessBackendOptions options, TimeProvider time, ILogger<Spares> logger)
     {
-        (_host, _options, _time, _logger) = (host, options, time, logger);
+        (_launcher, _options, _time, _logger) = (launcher, options, time, logger);
         if (Directory.Exists(options.LinksFolder)) Directory.Delete(options.LinksFolder, recursive: true);
         Directory.CreateDirectory(options.LinksFolder);
         File.SetUnixFileMode(options.LinksFolder, HostPrograms.TraversableFolder);
@@ -48,7 +48,7 @@ internal sealed partial class Spares : IAsyncDisposable
     }
 
     /// <summary>A runtime for code that is mounted from the beginning; not started.</summary>
-    public BlankRuntime Create(RuntimeKey key, string code) => new(_host, _options, key, code, _time);
+    public BlankRuntime Create(RuntimeKey key, string code) => new(_launcher, _options.RunFolder, key, code, _time);
 
     /// <summary>Takes a spare and gives it the code; null when there is none that fits.</summary>
     public BlankRuntime? TryTake(RuntimeKey key, string bundle)
@@ -64,7 +64,7 @@ internal sealed partial class Spares : IAsyncDisposable
             }
             while (!spare.IsAlive);
         }
-        if (_host.Sandbox is null || CodeLinks.TryLink(bundle, spare.Resources.Links!))
+        if (!_launcher.HasOwnView || CodeLinks.TryLink(bundle, spare.Resources.Links!))
         {
             Interlocked.Increment(ref _taken);
             return spare;

@@ -17,11 +17,11 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
     /// <summary>Deploys a function, new or in the place of an older version, and returns the version that now serves.</summary>
     /// <param name="name">The function.</param>
     /// <param name="functionToml">Its <c>function.toml</c>.</param>
-    /// <param name="code">Its code.</param>
+    /// <param name="code">Its code; null for a function that has none.</param>
     /// <param name="progress">Gets a line for each step and each line of the build's output, which goes to the function's log as well. Must not throw.</param>
     /// <param name="cancellationToken">Gives up, until the swap.</param>
     /// <exception cref="DeploymentException">Nothing was changed; the message says why.</exception>
-    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
         using var turn = await _gate.EnterAsync(name, cancellationToken);
         try
@@ -34,23 +34,31 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         }
     }
 
-    private async Task<FunctionVersion> DeployInTurnAsync(FunctionName name, string functionToml, CodeSource code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    private async Task<FunctionVersion> DeployInTurnAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
         var spec = Read(functionToml);
+        if (spec.HasCode != code is not null)
+        {
+            throw new DeploymentException(DeploymentFault.BadRequest, spec.HasCode
+                ? "the function's code is missing; send it along with function.toml"
+                : "a [container] function has its code in its image; send function.toml alone");
+        }
         RequirePlace(name);
         using var swap = new StagedSwap(registry.Layout, options.CanExchange);
         CodeTree.MakeFolder(swap.New);
         var codeFolder = Path.Combine(swap.New, RegistryLayout.CodeName);
-        progress(new(ProgressKind.Step, "unpacking the code"));
-        await code.PlaceAsync(codeFolder, swap.Scratch, options.Archive, cancellationToken);
+        if (code is not null)
+        {
+            progress(new(ProgressKind.Step, "unpacking the code"));
+            await code.PlaceAsync(codeFolder, swap.Scratch, options.Archive, cancellationToken);
+        }
         await File.WriteAllTextAsync(Path.Combine(swap.New, RegistryLayout.TomlName), functionToml, cancellationToken);
         options.Reached(DeploymentStep.Staged);
 
-        progress(new(ProgressKind.Step, "building"));
-        using var lease = await bundles.GetOrBuildAsync(spec.Process!, codeFolder, Report, cancellationToken);
+        using var lease = spec.HasCode ? await BuildAsync(spec, codeFolder, Report, progress, cancellationToken) : null;
         options.Reached(DeploymentStep.Built);
         progress(new(ProgressKind.Step, "trying it out"));
-        await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = lease.Hash, Folder = lease.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);
+        await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = BundleHash.OfTexts(lease?.Hash ?? "", functionToml), Folder = lease?.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);
         await Task.Run(() => DurableTree.Flush(swap.New), cancellationToken);
         options.Reached(DeploymentStep.Flushed);
 
@@ -73,6 +81,12 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
             registry.ReportBuildLine(name, line);
             progress(new(ProgressKind.Output, line));
         }
+    }
+
+    private Task<BundleLease> BuildAsync(FunctionSpec spec, string codeFolder, Action<string> report, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    {
+        progress(new(ProgressKind.Step, "building"));
+        return bundles.GetOrBuildAsync(spec.Process!, codeFolder, report, cancellationToken);
     }
 
     /// <summary>Removes a function, however broken; false when there is none of that name.</summary>

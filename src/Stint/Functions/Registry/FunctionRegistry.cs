@@ -14,7 +14,7 @@ namespace Stint.Functions.Registry;
 ///  1  the watch wakes (or time is up, or a deployment says so)
 ///  2  look at all folders; those whose mark (names, sizes, times) is a new one are taken up, each in its own turn:
 ///  3    read function.toml                     wrong → Broken, the older version goes on serving
-///  4    make the bundle of the code            fails → Broken, the older version goes on serving
+///  4    make the bundle of the code, if any    fails → Broken, the older version goes on serving
 ///  5    changed again meanwhile → back to 3
 ///  6    tell the observer, then publish the new snapshot, then let the old bundle go
 /// </code>
@@ -205,10 +205,10 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             try
             {
                 (var text, spec) = Read(folder); // 3
-                var lease = await _bundles.GetOrBuildAsync(spec.Process!, CodeOf(folder), line => _observer.OnBuildLine(name, line), cancellationToken); // 4
+                var lease = spec.HasCode ? await _bundles.GetOrBuildAsync(spec.Process!, CodeOf(folder), line => _observer.OnBuildLine(name, line), cancellationToken) : null; // 4
                 if (reread < MaxRereads && mark != BundleHash.Mark(folder)) // 5
                 {
-                    lease.Dispose();
+                    lease?.Dispose();
                     await Task.Delay(_options.Quiet, _time, cancellationToken);
                     continue;
                 }
@@ -272,14 +272,14 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     }
 
     /// <summary>Step 6. The observer comes before the snapshot: whoever finds a version there finds its pool.</summary>
-    private RegisteredFunction Serve(Entry entry, FunctionSpec spec, string text, BundleLease lease)
+    private RegisteredFunction Serve(Entry entry, FunctionSpec spec, string text, BundleLease? lease)
     {
         var serving = entry.Function.Serving;
-        var id = BundleHash.OfTexts(lease.Hash, text);
+        var id = BundleHash.OfTexts(lease?.Hash ?? "", text);
         var isNew = serving?.Id != id;
         if (isNew)
         {
-            serving = new FunctionVersion { Name = entry.Function.Name, Spec = spec, Id = id, Folder = lease.Folder, DeployedAt = _time.GetUtcNow() };
+            serving = new FunctionVersion { Name = entry.Function.Name, Spec = spec, Id = id, Folder = lease?.Folder, DeployedAt = _time.GetUtcNow() };
             _observer.OnServing(serving);
         }
         RegisteredFunction result;
@@ -300,7 +300,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     {
         // The observer comes before the snapshot, as above: whoever finds the problem there is answered with it.
         var name = entry.Function.Name;
-        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process] functions only");
+        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process] and [container] functions only");
         else if (entry.Function.Serving is null) _observer.OnUnusable(name, string.Join('\n', problems));
         RegisteredFunction result;
         lock (_lock)

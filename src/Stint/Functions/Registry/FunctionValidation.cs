@@ -13,12 +13,12 @@ internal sealed class BrokenFunctionException(params IReadOnlyList<string> probl
 /// <summary>Reads a specification the same way for the registry's folder and for deployments.</summary>
 internal static class FunctionValidation
 {
-    /// <summary>The specification; its <see cref="FunctionSpec.Process"/> is set.</summary>
+    /// <summary>The specification; a backend is set.</summary>
     /// <exception cref="BrokenFunctionException">It is wrong.</exception>
     public static FunctionSpec Read(FunctionTomlReader reader, string text, string path)
     {
         var (spec, problems, missing) = reader(text, path);
         if (spec is null || problems.Count > 0) throw new BrokenFunctionException(problems) { MissingBackend = missing };
-        return spec.Process is not null ? spec : throw new BrokenFunctionException($"{path}: there is no [process] table; this version of Stint runs processes only");
+        return spec.Process is not null || spec.Container is not null ? spec : throw new BrokenFunctionException($"{path}: there is neither a [process] nor a [container] table");
     }
 }

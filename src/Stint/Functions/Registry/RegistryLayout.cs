@@ -8,7 +8,7 @@ namespace Stint.Functions.Registry;
 /// <remarks>
 /// <code>
 /// REGISTRY/MODULE/NAME/function.toml   the function NAME of MODULE
-///                      code/…          its code
+///                      code/…          its code, for backends that have any
 /// REGISTRY/NAME/function.toml          UniFaaS's flat form: the function NAME of module _
 ///               code/…
 /// REGISTRY/.staging/…                  deployments under way; names with a dot at their front are nobody's functions

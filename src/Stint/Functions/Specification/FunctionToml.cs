@@ -22,7 +22,7 @@ internal static class FunctionToml
     /// <summary>Problems that are reported of one file; arbitrary, more than anybody reads.</summary>
     private const int MaxProblems = 50;
 
-    private static readonly IReadOnlyList<string> Backends = ["process", .. OtherBackends.Names];
+    private static readonly IReadOnlyList<string> Backends = ["process", "container", .. OtherBackends.Names];
 
     /// <summary>Reads a file. That it cannot be read is a problem like others.</summary>
     public static FunctionTomlReading ReadFile(string path)
@@ -50,6 +50,7 @@ internal static class FunctionToml
     {
         var root = FunctionTomlKeys.Function.Write(spec);
         if (spec.Process is { } process) root.Add("process", FunctionTomlKeys.Process.Write(process));
+        if (spec.Container is { } container) root.Add("container", FunctionTomlKeys.Container.Write(container));
         return TomlWriter.Write(root);
     }
 
@@ -64,39 +65,52 @@ internal static class FunctionToml
         var root = document.Root;
         // What a file with broken lines lacks may stand in one of them.
         var isComplete = problems.Count == 0;
-        var spec = FunctionTomlKeys.Function.Read(root, new FunctionSpec(), Report, Backends, SectionOf);
+        var spec = FunctionTomlKeys.Function.Read(root, new FunctionSpec(), Report, Backends, key => SectionOf(key, root));
         spec = CheckInstances(root, spec, Report);
 
         var backends = root.Where(e => Backends.Contains(e.Key)).ToList();
         foreach (var second in backends.Skip(1))
             Report(second.Position, $"a function has one backend, and [{backends[0].Key}] is on line {backends[0].Position.Line}; remove one of them");
         if (backends.Count == 0 && isComplete)
-            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\"");
+            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\", or `[container]` and below it `image = \"name:tag\"`");
 
         foreach (var backend in backends)
         {
             if (backend.Value is not TomlTable table) Report(backend.Position, $"`{backend.Key}` must be a table, not {backend.Value.Kind}; write [{backend.Key}]");
-            else if (backend.Key == "process") spec = spec with { Process = ReadProcess(table, backend.Position, isComplete, Report) };
+            else if (backend.Key == "process") spec = spec with { Process = ReadBackend(FunctionTomlKeys.Process, new ProcessSpec { Runtime = Runtime.Python3 }, backend.Position, table, isComplete, Report) };
+            else if (backend.Key == "container") spec = spec with { Container = ReadContainer(table, backend.Position, isComplete, Report) };
             else OtherBackends.Check(backend, isComplete, Report);
         }
 
         string? missing = null;
-        if (backends.Count == 1 && backends[0].Key != "process" && backends[0].Value is TomlTable)
+        if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
         {
-            if (problems.Count == 0) missing = backends[0].Key;
-            Report(backends[0].Position, $"this version of Stint does not run [{backends[0].Key}] functions; use [process]");
+            if (problems.Count == 0) missing = only.Key;
+            Report(only.Position, $"this version of Stint does not run [{only.Key}] functions; use [process] or [container]");
         }
         return problems.Count == 0
             ? new FunctionTomlReading(spec, [])
             : new FunctionTomlReading(null, [.. problems.OrderBy(p => p.Position.Line).ThenBy(p => p.Position.Column)], missing);
     }
 
-    private static ProcessSpec ReadProcess(TomlTable table, TomlPosition position, bool isComplete, Report report)
+    private static TSpec ReadBackend<TSpec>(Section<TSpec> section, TSpec defaults, TomlPosition position, TomlTable table, bool isComplete, Report report)
     {
-        var process = FunctionTomlKeys.Process.Read(table, new ProcessSpec { Runtime = Runtime.Python3 }, report,
+        var spec = section.Read(table, defaults, report,
             elsewhere: key => FunctionTomlKeys.Function.Settings.Any(s => s.Name == key) ? "at the top of the file, before the first [table]" : null);
-        if (isComplete) FunctionTomlKeys.Process.Demand(table, position, report);
-        return process;
+        if (isComplete) section.Demand(table, position, report);
+        return spec;
+    }
+
+    /// <summary>Says as well when it is not clear who tells that an instance is ready.</summary>
+    private static ContainerSpec ReadContainer(TomlTable table, TomlPosition position, bool isComplete, Report report)
+    {
+        var spec = ReadBackend(FunctionTomlKeys.Container, new ContainerSpec { Image = "" }, position, table, isComplete, report);
+        if (spec.Callback is not { } wanted || !table.TryGet("callback", out var callback)) return spec;
+        if (wanted && spec.Args.Count > 0 && !spec.TakesCallback)
+            report(callback.Value.Position, $"`callback` is true, but `args` does not say where the URL goes; add \"{ContainerSpec.CallbackPlaceholder}\" to it");
+        if (!wanted && spec.TakesCallback)
+            report(callback.Value.Position, $"`callback` is false, but \"{ContainerSpec.CallbackPlaceholder}\" is used; remove the one or the other");
+        return spec;
     }
 
     /// <summary>Limits that contradict each other; a limit that nobody set gives way.</summary>
@@ -109,5 +123,10 @@ internal static class FunctionToml
         return spec;
     }
 
-    private static string? SectionOf(string key) => FunctionTomlKeys.Process.Settings.Any(s => s.Name == key) ? "below [process]" : null;
+    private static string? SectionOf(string key, TomlTable root)
+    {
+        var inProcess = FunctionTomlKeys.Process.Settings.Any(s => s.Name == key);
+        var inContainer = FunctionTomlKeys.Container.Settings.Any(s => s.Name == key);
+        return inContainer && (!inProcess || root.TryGet("container", out _)) ? "below [container]" : inProcess ? "below [process]" : null;
+    }
 }

@@ -7,6 +7,7 @@ internal static class FunctionTomlKeys
 {
     private static readonly FunctionSpec Defaults = new();
     private static readonly ProcessSpec ProcessDefaults = new() { Runtime = Runtime.Python3 };
+    private static readonly ContainerSpec ContainerDefaults = new() { Image = "none" };
 
     /// <summary>30 days: a .NET timer holds at most 49 (2^32 ms), and who wants more wants -1.</summary>
     private const double MaxKeepAlive = 30 * 24 * 3600;
@@ -61,10 +62,47 @@ internal static class FunctionTomlKeys
             "Let `npm install` run the packages' own install scripts."),
     ]);
 
+    /// <summary>Keys of <c>[container]</c>; the first three are UniFaaS's.</summary>
+    public static Section<ContainerSpec> Container { get; } = new("container",
+    [
+        new Setting<ContainerSpec, string>("image", new ImageKind(), s => s.Image, (s, v) => s with { Image = v }, ContainerDefaults,
+            "The image, as the engine knows it: `name:tag`. What it names is looked up at each start.") { IsRequired = true },
+        ContainerKey("memory", new IntegerKind(6, 1_048_576, " (MiB)"), s => s.MemoryMiB, (s, v) => s with { MemoryMiB = v },
+            "Limit of one instance, its `/tmp` included, and no swap beyond it."),
+        ContainerKey("runtime", new PatternKind("a name of letters, digits and . _ -", static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-', 128), s => s.Runtime, (s, v) => s with { Runtime = v },
+            "A runtime that is registered with the engine, `runsc` for instance.", "the engine's own"),
+        ContainerKey("cpus", new NumberKind(0, 1024), s => s.Cpus, (s, v) => s with { Cpus = v },
+            "Cores that one instance may use on average; 0 = no limit."),
+        ContainerKey("pids", new IntegerKind(1, 32_768), s => s.Pids, (s, v) => s with { Pids = v },
+            "Processes and threads of one instance."),
+        ContainerKey("writable", new BooleanKind(), s => s.Writable, (s, v) => s with { Writable = v },
+            "The instance may write to its own copy of the image, which nothing limits but the engine's disk; otherwise only to `/tmp`."),
+        ContainerKey("tmp", new IntegerKind(1, 1_048_576, " (MiB)"), s => s.TmpMiB, (s, v) => s with { TmpMiB = v },
+            "Size of the `/tmp` in memory of an instance that is not `writable`."),
+        ContainerKey("capabilities", new CapabilitiesKind(), s => s.Capabilities, (s, v) => s with { Capabilities = v },
+            "Capabilities that the instance keeps, such as \"NET_BIND_SERVICE\"; all others are dropped.", "none"),
+        ContainerKey("network", new WordKind<ContainerNetwork>(("bridge", ContainerNetwork.Bridge), ("internal", ContainerNetwork.Internal)), s => s.Network, (s, v) => s with { Network = v },
+            "`bridge`: what the host can reach; `internal`: nothing beyond the host. Instances never reach each other."),
+        ContainerKey("port", new OptionalKind<int>(new IntegerKind(1, 65_535)), s => s.Port, (s, v) => s with { Port = v },
+            "The port on which the instance serves HTTP.", "8080"),
+        ContainerKey("health-path", new PatternKind("a path that begins with /", static c => c is > ' ' and < '\x7f' and not '#', 1024, '/'), s => s.HealthPath, (s, v) => s with { HealthPath = v },
+            "The path that answers with a status from 200 to 399 once the instance can serve.", "that the port accepts is enough"),
+        ContainerKey("command", new TextListKind(), s => s.Command, (s, v) => s with { Command = v },
+            "Replaces the image's ENTRYPOINT; `%callback` in it becomes the callback URL.", "the image's own"),
+        ContainerKey("args", new TextListKind(), s => s.Args, (s, v) => s with { Args = v },
+            "Replace the image's CMD; `%callback` in them becomes the callback URL.", "the image's own, or the callback URL alone when `callback` is true"),
+        ContainerKey("callback", new OptionalKind<bool>(new BooleanKind()), s => s.Callback, (s, v) => s with { Callback = v },
+            "The instance says by a GET of the callback URL that it is ready, as UniFaaS's guests do.", "true when `%callback` is used, or none of `port`, `health-path`, `command`, `args`"),
+    ]);
+
     private static Setting<FunctionSpec, T> Key<T>(
         string name, ValueKind<T> kind, Func<FunctionSpec, T?> get, Func<FunctionSpec, T, FunctionSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, Defaults, help, defaultText);
 
     private static Setting<ProcessSpec, T> ProcessKey<T>(string name, ValueKind<T> kind, Func<ProcessSpec, T?> get, Func<ProcessSpec, T, ProcessSpec> set, string help) =>
         new(name, kind, get, set, ProcessDefaults, help);
+
+    private static Setting<ContainerSpec, T> ContainerKey<T>(
+        string name, ValueKind<T> kind, Func<ContainerSpec, T?> get, Func<ContainerSpec, T, ContainerSpec> set, string help, string? defaultText = null) =>
+        new(name, kind, get, set, ContainerDefaults, help, defaultText);
 }

@@ -16,17 +16,24 @@ internal static class FunctionTomlReference
         AppendTable(page, FunctionTomlKeys.Process);
         page.Append("""
 
-            ## `[container]`, `[vm]`, `[wasm]`: not in this version
+            ## `[container]`: as containers of an image
+
+            Each instance is a container of a container engine, Docker or Podman; [containers.md](containers.md) shows how. There is no `code` folder: the code is in the image. UniFaaS's files work unchanged.
+
+
+            """);
+        AppendTable(page, FunctionTomlKeys.Container);
+        page.Append("""
+
+            ## `[vm]`, `[wasm]`: not in this version
 
             A file with one of them is checked, as far as its keys are known, and then refused with a message that says so; the daemon's other functions are not concerned.
             The keys are those of UniFaaS.
 
-            ### `[container]`
+            ### `[vm]`
 
 
             """);
-        AppendTable(page, OtherBackends.Container);
-        page.Append("\n### `[vm]`\n\n");
         AppendTable(page, OtherBackends.Vm);
         return page.Append(Examples).ToString();
     }
@@ -54,8 +61,15 @@ internal static class FunctionTomlReference
         runtime = "python3"
         ```
 
-        The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but `runtime` has a default. Durations are in seconds, with or without a
-        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`.
+        or, for a container,
+
+        ```toml
+        [container]
+        image = "name:tag"
+        ```
+
+        The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but these two has a default. Durations are in seconds, with or without a
+        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]` or `[container]`.
 
         A key that Stint does not know is an error, so that a typing error never passes for a default. All problems of a file are reported at once, each with its place:
 
@@ -124,6 +138,21 @@ internal static class FunctionTomlReference
         [process]
         runtime = "binary"
         memory = 64
+        ```
+
+        A web server's image that knows nothing of Stint: it is ready when `/healthz` answers on port 80, and reaches nothing but the host.
+
+        ```toml
+        concurrent-requests = 32
+        keepalive = 600
+
+        [container]
+        image = "shop/web:3"
+        port = 80
+        health-path = "/healthz"
+        network = "internal"
+        memory = 256
+        cpus = 2
         ```
 
         """;

@@ -13,15 +13,7 @@ internal readonly record struct Unread;
 internal static class OtherBackends
 {
     /// <summary>Their tables' names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["container", "vm", "wasm"];
-
-    /// <summary>Keys of <c>[container]</c>.</summary>
-    public static Section<Unread> Container { get; } = new("container",
-    [
-        Text("image", "The image, `name:tag`.", isRequired: true),
-        Number("memory", 128, " (MiB)", "Limit of one instance."),
-        Text("runtime", "A runtime that is registered with the container engine, `runsc` for instance."),
-    ]);
+    public static IReadOnlyList<string> Names { get; } = ["vm", "wasm"];
 
     /// <summary>Keys of <c>[vm]</c>.</summary>
     public static Section<Unread> Vm { get; } = new("vm",
@@ -37,10 +29,9 @@ internal static class OtherBackends
     /// <summary>Checks the table of such a backend.</summary>
     public static void Check(TomlEntry backend, bool isComplete, Report report)
     {
-        var section = backend.Key switch { "container" => Container, "vm" => Vm, _ => null };
-        if (section is null || backend.Value is not TomlTable table) return;
-        section.Read(table, default, report);
-        if (isComplete) section.Demand(table, backend.Position, report);
+        if (backend is not { Key: "vm", Value: TomlTable table }) return;
+        Vm.Read(table, default, report);
+        if (isComplete) Vm.Demand(table, backend.Position, report);
     }
 
     private static Setting<Unread, string> Text(string name, string help, bool isRequired = false) =>

@@ -32,10 +32,11 @@ internal static class ConfigurationReference
         |---|---|
         | flag of `stint up` | `--http-port 8000` (two have short forms: `-r` is `--registry`, `-l` is `--log-level`) |
         | environment | `STINT_HTTP_PORT=8000` |
-        | file | `http-port = 8000` |
+        | file | `http-port = 8000`, or `port = 8000` in a table `[http]` |
 
         A flag beats the environment, the environment beats the file, the file beats the default. An empty variable counts as none. A flag that is true or false may stand
-        without a value: `--insecure`. Several addresses are separated by commas in a flag or a variable, and are an array in the file.
+        without a value: `--insecure`. Several addresses are separated by commas in a flag or a variable, and are an array in the file. So are the parts of a table:
+        `--docker-base python3=IMAGE,nodejs=IMAGE`.
 
         The file is [TOML 1.0](https://toml.io/en/v1.0.0) and is looked for at `--config PATH`, else at `STINT_CONFIG`, else, if it is there, at `/etc/stint/stint.toml` (root) or
         `~/.config/stint/stint.toml` (others). Relative paths in it are relative to its own folder, those of flags and variables to the working folder.
@@ -46,8 +47,6 @@ internal static class ConfigurationReference
         """;
 
     private const string Rest = """
-
-        `TF_BACKEND` is understood and may be `process` or empty; `docker` is not in this version and is refused.
 
         ## Example
 
@@ -60,6 +59,10 @@ internal static class ConfigurationReference
         memory-budget = 2048
         log-level = "warn"
         log-format = "json"
+
+        [docker]                       # the same as docker-host and docker-base
+        host = "unix:///run/docker.sock"
+        base = { python3 = "registry.example/python:3.12" }
         ```
 
         """;

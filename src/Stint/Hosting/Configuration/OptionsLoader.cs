@@ -46,9 +46,30 @@ internal static class OptionsLoader
     {
         var document = TomlDocument.Parse(file.Utf8);
         var found = new List<TomlProblem>(document.Problems);
-        options = DaemonOptionTable.File.Read(document.Root, options, (position, message) => found.Add(document.ProblemAt(position, message)));
+        Report report = (position, message) => found.Add(document.ProblemAt(position, message));
+        options = DaemonOptionTable.File.Read(Ungrouped(document.Root, report), options, report);
         problems.AddRange(found.OrderBy(p => p.Position.Line).ThenBy(p => p.Position.Column).Take(TomlDocument.MaxProblems).Select(p => p.Render(file.Path)));
         return Rooted(options, Path.GetDirectoryName(file.Path)!);
+    }
+
+    /// <summary>A table may gather options that begin alike: <c>base</c> in <c>[docker]</c> is <c>docker-base</c>.</summary>
+    private static TomlTable Ungrouped(TomlTable root, Report report)
+    {
+        var flat = new TomlTable();
+        foreach (var entry in root)
+        {
+            var prefix = entry.Key + '-';
+            if (entry.Value is TomlTable group && DaemonOptionTable.All.Any(option => option.Name.StartsWith(prefix, StringComparison.Ordinal)))
+                foreach (var member in group) Add(member with { Key = prefix + member.Key });
+            else
+                Add(entry);
+        }
+        return flat;
+
+        void Add(TomlEntry entry)
+        {
+            if (!flat.TryAdd(entry)) report(entry.Position, $"`{entry.Key}` is given twice, once by itself and once in a table; remove one of them");
+        }
     }
 
     private static DaemonOptions ReadEnvironment(DaemonOptions options, IReadOnlyDictionary<string, string> environment, List<string> problems, List<string> warnings)
@@ -63,8 +84,6 @@ internal static class OptionsLoader
                 break;
             }
         }
-        if (environment.TryGetValue("TF_BACKEND", out var backend) && backend is not ("" or "process"))
-            problems.Add($"TF_BACKEND: the backend `{backend}` is not in this version; unset the variable, functions run in the process sandbox");
         foreach (var name in environment.Keys.Where(k => k.StartsWith("STINT_", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
             if (DaemonOptionTable.OtherVariables.Contains(name) || DaemonOptionTable.All.Any(o => o.Variable == name)) continue;

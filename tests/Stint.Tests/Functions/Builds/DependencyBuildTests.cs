@@ -131,7 +131,7 @@ public sealed class DependencyBuildTests
         var sandbox = new FakeSandbox();
         await using var bench = await new Workbench(sandbox).StartAsync();
         var version = await bench.Deployer.DeployAsync(Workbench.Name("f"), "nodejs", bench.Code("", ("index.js", ""), ("package.json", """{"dependencies":{"package":"1"}}""")), _ => { }, CancellationToken.None);
-        Assert.Equal(["fn.py", "index.js", "node_modules/", "node_modules/package/", "node_modules/package/__init__.py", "package.json"], TempFolder.List(version.Folder));
+        Assert.Equal(["fn.py", "index.js", "node_modules/", "node_modules/package/", "node_modules/package/__init__.py", "package.json"], TempFolder.List(version.Folder!));
         var command = Assert.Single(sandbox.Commands);
         Assert.StartsWith(command.WorkFolder, command.Environment["HOME"], StringComparison.Ordinal);
         Assert.StartsWith(command.WorkFolder, command.Environment["npm_config_cache"], StringComparison.Ordinal);
@@ -150,8 +150,8 @@ public sealed class DependencyBuildTests
             .Add("tiny-1.0.dist-info/RECORD", "tiny.py,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/WHEEL,,\ntiny-1.0.dist-info/RECORD,,\n");
         await File.WriteAllBytesAsync(Path.Combine(bench.Folder, "source/tiny-1.0-py3-none-any.whl"), wheel.ToStream().ToArray());
         var version = await bench.Deployer.DeployAsync(Workbench.Name("f"), "python3", new CodeSource.Folder(Path.Combine(bench.Folder, "source")), _ => { }, CancellationToken.None);
-        Assert.True(File.Exists(Path.Combine(version.Folder, "tiny.py")));
-        Assert.NotEmpty(Directory.GetFiles(Path.Combine(version.Folder, "__pycache__"), "tiny.*.pyc"));
+        Assert.True(File.Exists(Path.Combine(version.Folder!, "tiny.py")));
+        Assert.NotEmpty(Directory.GetFiles(Path.Combine(version.Folder!, "__pycache__"), "tiny.*.pyc"));
         await bench.AssertNoDebrisAsync();
     }
 
@@ -162,7 +162,7 @@ public sealed class DependencyBuildTests
         var version = await bench.Deployer.DeployAsync(Workbench.Name("f"), "nodejs",
             bench.Code("", ("index.js", "require('tiny')"), ("package.json", """{"name":"fn","dependencies":{"tiny":"file:lib/tiny"}}"""),
                 ("lib/tiny/package.json", """{"name":"tiny","version":"1.0.0"}"""), ("lib/tiny/index.js", "module.exports = 1")), _ => { }, CancellationToken.None);
-        Assert.Equal("module.exports = 1", await File.ReadAllTextAsync(Path.Combine(version.Folder, "node_modules/tiny/index.js")));
+        Assert.Equal("module.exports = 1", await File.ReadAllTextAsync(Path.Combine(version.Folder!, "node_modules/tiny/index.js")));
         await bench.AssertNoDebrisAsync();
     }
 }

@@ -1,3 +1,4 @@
+using Stint.Functions;
 using Stint.Functions.Archives;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
@@ -82,6 +83,28 @@ public sealed class DeployerTests
         Assert.Equal("good", await File.ReadAllTextAsync(Path.Combine(bench.Root, "_/f/code/fn.py")));
         Assert.Single(bench.Events);
         await bench.AssertNoDebrisAsync();
+    }
+
+    [Fact]
+    public async Task A_function_without_code_is_its_specification_alone()
+    {
+        await using var bench = await new Workbench().StartAsync();
+        Task<FunctionVersion> Deploy(string toml, CodeSource? code) => bench.Deployer.DeployAsync(Workbench.Name("f"), toml, code, _ => { }, CancellationToken.None);
+        var first = await Deploy("container", null);
+        Assert.Null(first.Folder);
+        Assert.Equal(["_/", "_/f/", "_/f/function.toml"], TempFolder.List(bench.Root).Where(p => p[0] != '.'));
+        Assert.NotEqual(first.Id, (await Deploy("container\nother", null)).Id);
+        Assert.Empty(bench.BundleNames());
+        Assert.Contains("has its code in its image", (await Assert.ThrowsAsync<DeploymentException>(() => Deploy("container", bench.Code("x")))).Message, StringComparison.Ordinal);
+        Assert.Contains("code is missing", (await Assert.ThrowsAsync<DeploymentException>(() => Deploy("python3", null))).Message, StringComparison.Ordinal);
+
+        // From one kind to the other and back: nothing of the code stays.
+        await bench.DeployAsync("f", "code now");
+        Assert.Equal("code now", bench.ServedCode("f"));
+        await Deploy("container", null);
+        Assert.Null(bench.Find("f")!.Serving!.Folder);
+        await bench.AssertNoDebrisAsync();
+        Assert.Empty(bench.BundleNames());
     }
 
     [Fact]

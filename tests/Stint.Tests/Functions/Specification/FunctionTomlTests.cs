@@ -153,14 +153,13 @@ public sealed class FunctionTomlTests
     [InlineData("vm", "kernel = \"vmlinux\"\nimage = \"rootfs.ext4\"\nmemory = 512\ncpus = 1\ncmdline = \"ip=%ip\"\nhypervisor = { type = \"firecracker\", copy-rootfs = true }")]
     [InlineData("vm", "kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", disk-type = \"9p\" }")]
     [InlineData("vm", "kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"microvm\", disk-type = \"block\", pic = false, pit = false, rtc = false, acpi = false, auto-kernel-cmdline = true }")]
-    [InlineData("container", "image = \"name:tag\"\nmemory = 512\nruntime = \"runsc\"")]
     [InlineData("wasm", "module = \"fn.wasm\"")]
     public void A_file_of_another_backend_is_understood_and_refused(string backend, string keys)
     {
         var reading = FunctionToml.Read($"keepalive = 60\nconcurrent-requests = 4\nsingle-use = false\n\n[{backend}]\n{keys}\n");
         Assert.Equal(backend, reading.MissingBackend);
         var problem = Assert.Single(reading.Problems);
-        Assert.Equal($"this version of Stint does not run [{backend}] functions; use [process]", problem.Message);
+        Assert.Equal($"this version of Stint does not run [{backend}] functions; use [process] or [container]", problem.Message);
         Assert.Equal(5, problem.Position.Line);
     }
 
@@ -170,12 +169,82 @@ public sealed class FunctionTomlTests
     [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"xen\" }", "`hypervisor` type must be \"firecracker\"")]
     [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", pic = true }", "unknown key `pic` in [hypervisor]")]
     [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = \"qemu\"", "`hypervisor` must be a table")]
-    [InlineData("[container]\nimage = 1", "`image` must be a text, not 1")]
     public void Other_backends_are_checked_too(string toml, string message)
     {
         var reading = FunctionToml.Read(toml);
         Assert.Null(reading.MissingBackend);
         Assert.Contains(reading.Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_container_of_UniFaaS_calls_back()
+    {
+        var spec = FunctionToml.Read("keepalive = 60\nconcurrent-requests = 4\nsingle-use = true\n[container]\nimage = \"name:tag\"\nmemory = 512\nruntime = \"runsc\"\n").Spec!;
+        Assert.Equal(new ContainerSpec { Image = "name:tag", MemoryMiB = 512, Runtime = "runsc", Capabilities = spec.Container!.Capabilities, Command = spec.Container.Command, Args = spec.Container.Args }, spec.Container);
+        Assert.True(spec.Container.CallsBack);
+        Assert.Equal((8080, 512, false), (spec.Container.HttpPort, spec.MemoryMiB, spec.HasCode));
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("memory = 64\nwritable = true", true)]
+    [InlineData("port = 8080", false)]
+    [InlineData("health-path = \"/healthz\"", false)]
+    [InlineData("command = [\"/serve\"]", false)]
+    [InlineData("args = [\"--verbose\"]", false)]
+    [InlineData("command = [\"/serve\", \"--tell=%callback\"]", true)]
+    [InlineData("port = 80\nargs = [\"-v\", \"%callback\"]", true)]
+    [InlineData("port = 80\ncallback = true", true)]
+    [InlineData("callback = false", false)]
+    public void Who_says_that_a_container_is_ready_follows_from_its_keys(string keys, bool callsBack) =>
+        Assert.Equal(callsBack, FunctionToml.Read($"[container]\nimage = \"i\"\n{keys}\n").Spec!.Container!.CallsBack);
+
+    [Theory]
+    [InlineData("memory = 64", "`image` is missing in [container]")]
+    [InlineData("image = 1", "`image` must be the name of an image")]
+    [InlineData("image = \"a b\"", "`image` must be the name of an image")]
+    [InlineData("image = \"-i\"", "`image` must be the name of an image")]
+    [InlineData("image = \"i\"\nruntime = \"../runc\"", "`runtime` must be a name of letters")]
+    [InlineData("image = \"i\"\nhealth-path = \"healthz\"", "`health-path` must be a path that begins with /")]
+    [InlineData("image = \"i\"\nhealth-path = \"/a b\"", "`health-path` must be a path that begins with /")]
+    [InlineData("image = \"i\"\ncapabilities = [\"NET_BIND_SERVCE\"]", "unknown capability \"NET_BIND_SERVCE\"; did you mean")]
+    [InlineData("image = \"i\"\ncapabilities = [\"ALL\"]", "unknown capability \"ALL\"")]
+    [InlineData("image = \"i\"\nargs = \"-v\"", "`args` must be an array of texts, not \"-v\"")]
+    [InlineData("image = \"i\"\nargs = [1]", "`args` must be an array of texts; put each into quotes")]
+    [InlineData("image = \"i\"\nport = 0", "`port` must be an integer from 1 to 65535")]
+    [InlineData("image = \"i\"\nnetwork = \"none\"", "`network` must be \"bridge\" or \"internal\"")]
+    [InlineData("image = \"i\"\ncallback = true\nargs = [\"-v\"]", "does not say where the URL goes")]
+    [InlineData("image = \"i\"\ncallback = false\nargs = [\"%callback\"]", "`callback` is false, but")]
+    [InlineData("image = \"i\"\nimages = \"j\"", "did you mean `image`?")]
+    [InlineData("image = \"i\"\nkeepalive = 5", "it belongs at the top of the file")]
+    [InlineData("image = \"i\"\n[process]\nruntime = \"python3\"", "a function has one backend, and [container] is on line 1")]
+    public void What_is_wrong_with_a_container_is_said(string keys, string message) =>
+        Assert.Contains(FunctionToml.Read($"[container]\n{keys}\n").Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData("memory = 5\n[container]\nimage = \"i\"", "it belongs below [container]")]
+    [InlineData("memory = 5\n[process]\nruntime = \"python3\"", "it belongs below [process]")]
+    [InlineData("health-path = \"/\"\n[process]\nruntime = \"python3\"", "it belongs below [container]")]
+    public void A_misplaced_key_is_sent_to_its_table(string toml, string message) =>
+        Assert.Contains(message, Assert.Single(FunctionToml.Read(toml).Problems).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_container_is_written_and_read_again_equal()
+    {
+        foreach (var callback in (bool?[])[null, true, false])
+        {
+            var spec = new ContainerSpec
+            {
+                Image = "localhost:5000/a/b@sha256:00ff", MemoryMiB = 99, Runtime = "io.containerd.runsc.v1", Cpus = 0.25, Pids = 9, Writable = true, TmpMiB = 1, Capabilities = ["CHOWN", "SYSLOG"],
+                Network = ContainerNetwork.Internal, Port = 8080, HealthPath = "/a?b=c", Command = ["/bin/sh", "-c", "", "a \"b\""], Args = callback == false ? ["x"] : ["%callback"], Callback = callback,
+            };
+            var again = FunctionToml.Read(FunctionToml.Write(new FunctionSpec { Container = spec })).Spec!.Container!;
+            Assert.Equal(spec with { Capabilities = again.Capabilities, Command = again.Command, Args = again.Args }, again);
+            Assert.Equal((spec.Capabilities, spec.Command, spec.Args), (again.Capabilities, again.Command, again.Args), static (a, b) =>
+                a.Item1.SequenceEqual(b.Item1) && a.Item2.SequenceEqual(b.Item2) && a.Item3.SequenceEqual(b.Item3));
+        }
+        Assert.Equal("[container]\nimage = \"i\"\n", FunctionToml.Write(new FunctionSpec { Container = new ContainerSpec { Image = "i" } }));
+        Assert.Equal(["CHOWN"], FunctionToml.Read("[container]\nimage = \"i\"\ncapabilities = [\"CAP_CHOWN\"]").Spec!.Container!.Capabilities);
     }
 
     [Fact]

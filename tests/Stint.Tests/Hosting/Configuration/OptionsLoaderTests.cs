@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Stint.Functions;
 using Stint.Hosting;
 using Stint.Hosting.Configuration;
 
@@ -76,7 +77,10 @@ public sealed class OptionsLoaderTests
     [InlineData("STINT_ISOLATION", "non", "STINT_ISOLATION: `isolation` must be \"sandbox\" or \"none\", not \"non\"; did you mean \"none\"?")]
     [InlineData("STINT_STATE", "~/x", "STINT_STATE: `state` cannot begin with ~, which only a shell understands; write the whole path")]
     [InlineData("STINT_PYTHON3", "python3.12", "STINT_PYTHON3: `python3` must be a path with at least one `/`, not \"python3.12\"")]
-    [InlineData("TF_BACKEND", "docker", "TF_BACKEND: the backend `docker` is not in this version; unset the variable, functions run in the process sandbox")]
+    [InlineData("TF_BACKEND", "dokcer", "TF_BACKEND: `backend` must be \"process\" or \"docker\", not \"dokcer\"; did you mean \"docker\"?")]
+    [InlineData("STINT_DOCKER_BASE", "python:3", "STINT_DOCKER_BASE: `docker-base` must be a table of images under the names python3, nodejs, binary, not \"python:3\"")]
+    [InlineData("STINT_DOCKER_BASE", "ruby=ruby:3", "STINT_DOCKER_BASE: `docker-base` has no runtime `ruby`; there are python3, nodejs, binary")]
+    [InlineData("STINT_DOCKER_BASE", "nodejs=", "STINT_DOCKER_BASE: `docker-base` names no image for nodejs; an image is named as in `docker pull`: python:3.12-slim")]
     public void A_variable_that_makes_no_sense_is_named(string variable, string value, string problem)
     {
         var reading = Load(environment: new() { [variable] = value }, isRoot: true);
@@ -127,6 +131,29 @@ public sealed class OptionsLoaderTests
         Assert.Equal((LogLevel.Warning, LogFormat.Json, Isolation.None), (options.LogLevel, options.LogFormat, options.Isolation));
         Assert.Equal([IPAddress.Parse("10.0.0.1")], options.ManagementListen);
     }
+
+    [Fact]
+    public void The_backend_is_chosen_as_in_tinyFaaS()
+    {
+        Assert.Equal(RuntimeBackend.Docker, Load(environment: new() { ["TF_BACKEND"] = "docker" }, isRoot: true).Options!.Backend);
+        Assert.Equal(RuntimeBackend.Process, Load(environment: new() { ["TF_BACKEND"] = "docker", ["STINT_BACKEND"] = "process" }, isRoot: true).Options!.Backend);
+    }
+
+    [Fact]
+    public void A_table_gathers_options_that_begin_alike()
+    {
+        var options = Load(file: "[docker]\nhost = \"unix:///x\"\nbase = { python3 = \"a:1\", binary = \"b\" }\n[http]\nport = 7\n", isRoot: true).Options!;
+        Assert.Equal(("unix:///x", 7, "a:1", "b", 2), (options.DockerHost, options.HttpPort, options.DockerBase[Runtime.Python3], options.DockerBase[Runtime.Binary], options.DockerBase.Count));
+        var flags = Load(new() { ["docker-base"] = "python3=a:1, binary=b" }, isRoot: true).Options!;
+        Assert.Equal(options.DockerBase, flags.DockerBase);
+    }
+
+    [Theory]
+    [InlineData("docker-host = \"a\"\n[docker]\nhost = \"b\"\n", ":3:1: `docker-host` is given twice, once by itself and once in a table; remove one of them")]
+    [InlineData("[docker]\nbsae = 1\n", ":2:1: unknown key `docker-bsae`; did you mean `docker-base`?")]
+    [InlineData("[dokcer]\nbase = 1\n", ":1:2: unknown key `dokcer`")]
+    public void A_table_that_gathers_wrongly_is_pointed_at(string file, string problem) =>
+        Assert.Contains(problem, Assert.Single(Load(file: file, isRoot: true).Problems), StringComparison.Ordinal);
 
     [Fact]
     public void Relative_paths_of_the_file_are_relative_to_it()

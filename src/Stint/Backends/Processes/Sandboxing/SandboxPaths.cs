@@ -9,8 +9,11 @@ internal static class SandboxPaths
     /// <summary>The folder of the instance's socket.</summary>
     public const string SocketFolder = "/run/stint";
 
+    /// <summary>The socket's file in its folder.</summary>
+    public const string SocketName = "socket";
+
     /// <summary>The socket on which the daemon listens.</summary>
-    public const string Socket = "/run/stint/socket";
+    public const string Socket = SocketFolder + "/" + SocketName;
 
     /// <summary>The code of the runtimes, read-only.</summary>
     public const string Runtimes = "/run/runtimes";

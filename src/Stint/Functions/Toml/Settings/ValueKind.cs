@@ -127,17 +127,3 @@ internal sealed class WordKind<T>(params (string Word, T Value)[] words) : Value
     /// <inheritdoc/>
     public override TomlValue Write(T value) => new TomlString(words.First(w => EqualityComparer<T>.Default.Equals(w.Value, value)).Word);
 }
-
-/// <summary>A text that is not empty.</summary>
-internal sealed class TextKind(string description = "a text") : ValueKind<string>
-{
-    /// <inheritdoc/>
-    public override string Description => description;
-
-    /// <inheritdoc/>
-    public override string? Read(TomlValue value, Report report) =>
-        value is TomlString { Value.Length: > 0 } text && !text.Value.Contains('\0', StringComparison.Ordinal) ? text.Value : Refuse(value, report);
-
-    /// <inheritdoc/>
-    public override TomlValue Write(string value) => new TomlString(value);
-}

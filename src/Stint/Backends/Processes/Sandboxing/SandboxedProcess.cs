@@ -1,0 +1,87 @@
+using Stint.Backends.Processes.Limits;
+using Stint.Backends.Processes.Spawning;
+
+namespace Stint.Backends.Processes.Sandboxing;
+
+/// <summary>A process of this host with a control group and a user number of its own, as far as the host has them: of a runtime or of a build.</summary>
+/// <param name="host">What processes share.</param>
+/// <param name="id">Names the control group.</param>
+/// <param name="limits">Of the control group.</param>
+/// <param name="command">Makes the command when group and user are there.</param>
+/// <param name="time">For waits.</param>
+internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimits limits, Func<SandboxedProcess, SpawnRequest> command, TimeProvider time) : IRuntimeProcess
+{
+    // Processes leave their control group a moment after they were killed; two seconds is ample, and what is left then is reported.
+    private const int RemovalAttempts = 400;
+    private static readonly TimeSpan RemovalPause = TimeSpan.FromMilliseconds(5);
+
+    // How long a runtime that was told to go (its connections closed) has for its own exit, before it is killed.
+    private static readonly TimeSpan ExitGrace = TimeSpan.FromMilliseconds(200);
+
+    private IControlGroup? _group;
+    private ChildProcess? _process;
+
+    /// <summary>The host's user number, when the daemon is root.</summary>
+    public int? User { get; private set; }
+
+    /// <summary>The files that make whoever writes its number into them a member of the control group.</summary>
+    public IReadOnlyList<string> JoinFiles => _group?.JoinFiles ?? [];
+
+    /// <inheritdoc/>
+    public Task<ExitStatus> Exited => _process?.Exited ?? throw new InvalidOperationException("the process has not been started");
+
+    /// <inheritdoc/>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        _group = host.Groups?.Create(id, limits);
+        User = host.TakeUser();
+        _process = await host.Spawner.StartAsync(command(this)).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask SetLimitsAsync(InstanceLimits limits, CancellationToken cancellationToken)
+    {
+        _group?.SetLimits(limits);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public InstanceUsage ReadUsage() => _group?.ReadUsage() ?? default;
+
+    /// <inheritdoc/>
+    public ValueTask<bool> RanOutOfMemoryAsync() => new(_group?.RanOutOfMemory() == true);
+
+    /// <inheritdoc/>
+    public void Kill() => _process?.Signal(Posix.SigKill);
+
+    /// <inheritdoc/>
+    public async Task<string?> ReleaseAsync()
+    {
+        if (_process is { } process)
+        {
+            try
+            {
+                await process.Exited.WaitAsync(ExitGrace, time).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                process.Signal(Posix.SigKill);
+            }
+        }
+        var left = _group is { } group ? await EmptyAsync(group).ConfigureAwait(false) : null;
+        if (_process is { } killed) await killed.Exited.ConfigureAwait(false);
+        if (User is { } user) host.Users.Return(user);
+        return left;
+    }
+
+    private async Task<string?> EmptyAsync(IControlGroup group)
+    {
+        for (var attempt = 0; attempt < RemovalAttempts; attempt++)
+        {
+            if (attempt > 0 || _process is null or { Exited.IsCompleted: true }) group.Kill();
+            if (group.TryRemove()) return null;
+            await Task.Delay(RemovalPause, time).ConfigureAwait(false);
+        }
+        return $"the control group of {id} could not be emptied";
+    }
+}
