@@ -33,11 +33,6 @@ internal static class FilterRules
         const string refuse = "reject with icmpx type admin-prohibited"; // so that a function fails at once and not after a minute
         text.Append(CultureInfo.InvariantCulture, $$"""
             table inet {{TableName(settings.Daemon)}} {
-                set allowed {
-                    type ipv4_addr . inet_service
-                    flags interval
-                    {{Elements(settings.Allowed.Select(static target => string.Create(CultureInfo.InvariantCulture, $"{target.Addresses} . {target.Port}")))}}
-                }
                 set nameservers {
                     type ipv4_addr
                     {{Elements(settings.NameServers.Select(Ipv4Subnet.Text))}}
@@ -54,7 +49,7 @@ internal static class FilterRules
 
                 chain permitted {
                     ct state established,related accept
-                    meta l4proto { tcp, udp } ip daddr . th dport @allowed accept
+                    {{string.Join("\n        ", settings.Allowed.Select(static target => string.Create(CultureInfo.InvariantCulture, $"meta l4proto {{ tcp, udp }} ip daddr {target.Addresses} th dport {target.Port} accept")))}}
                     meta l4proto { tcp, udp } ip daddr @nameservers th dport 53 accept
                     {{(settings.CallbackPort is { } port ? string.Create(CultureInfo.InvariantCulture, $"iifgroup {settings.TapGroup} fib daddr . iif type local tcp dport {port} accept") : "")}}
                 }

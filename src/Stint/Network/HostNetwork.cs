@@ -85,6 +85,22 @@ internal sealed partial class HostNetwork : IAsyncDisposable
         return RecentProblem is { } known ? new(known) : new(PrepareAsync(cancellationToken));
     }
 
+    /// <summary>What is in the way of the subnet that the operator has chosen, with what to do; null when nothing, also when this daemon could not use it anyway.</summary>
+    public async Task<string?> CollisionAsync(CancellationToken cancellationToken)
+    {
+        if (Privileges.Lacking is not null) return null;
+        try
+        {
+            using var claim = await SubnetClaim.TakeAsync(_options.Subnet, _options.Daemon, _time, cancellationToken).ConfigureAwait(false);
+            RequireFreeRoutes();
+            return null;
+        }
+        catch (NetworkUnavailableException collision)
+        {
+            return collision.Message;
+        }
+    }
+
     /// <summary>A network for an instance of a process function. Dispose of it when nothing runs in it any more.</summary>
     /// <exception cref="NetworkUnavailableException">There is none; the message says what to do.</exception>
     public async ValueTask<VethNetwork> TakeAsync(CancellationToken cancellationToken)
@@ -283,25 +299,25 @@ internal sealed partial class HostNetwork : IAsyncDisposable
 
     private static void Discard(VethNetwork network) => network.Dispose();
 
-    [LoggerMessage(240, LogLevel.Information, "functions have a network: {Subnet}")]
+    [LoggerMessage(600, LogLevel.Information, "functions have a network: {Subnet}")]
     private static partial void Prepared(ILogger logger, Ipv4Subnet subnet);
 
-    [LoggerMessage(241, LogLevel.Warning, "removed the link {Name}, which an earlier run left")]
+    [LoggerMessage(601, LogLevel.Warning, "removed the link {Name}, which an earlier run left")]
     private static partial void Left(ILogger logger, string name);
 
-    [LoggerMessage(242, LogLevel.Warning, "a network for a function could not be made ahead: {Problem}")]
+    [LoggerMessage(602, LogLevel.Warning, "a network for a function could not be made ahead: {Problem}")]
     private static partial void NotMade(ILogger logger, string problem);
 
-    [LoggerMessage(243, LogLevel.Warning, "{Warning}")]
+    [LoggerMessage(603, LogLevel.Warning, "{Warning}")]
     private static partial void Doubtful(ILogger logger, string warning);
 
-    [LoggerMessage(244, LogLevel.Warning, "the host's network could not be looked at again: {Problem}")]
+    [LoggerMessage(604, LogLevel.Warning, "the host's network could not be looked at again: {Problem}")]
     private static partial void NotRefreshed(ILogger logger, string problem);
 
-    [LoggerMessage(245, LogLevel.Warning, "this kernel cannot count connections (CONFIG_NFT_CONNLIMIT): a function may fill the host's table of them")]
+    [LoggerMessage(605, LogLevel.Warning, "this kernel cannot count connections (CONFIG_NFT_CONNLIMIT): a function may fill the host's table of them")]
     private static partial void Uncounted(ILogger logger);
 
-    [LoggerMessage(246, LogLevel.Error, "functions' network could not be removed completely: {Problem}")]
+    [LoggerMessage(606, LogLevel.Error, "functions' network could not be removed completely: {Problem}")]
     private static partial void NotRemoved(ILogger logger, string problem);
 
     /// <summary>Why the host could not be prepared, and when that was found.</summary>

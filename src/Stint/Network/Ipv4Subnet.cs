@@ -16,6 +16,9 @@ internal readonly record struct Ipv4Subnet(uint First, int PrefixLength)
     /// <summary>The last address.</summary>
     public uint Last => First | ~Mask(PrefixLength);
 
+    /// <summary>Whether it lies in a range that nobody has on the Internet (RFC 1918, RFC 6598).</summary>
+    public bool IsPrivate => Within(0x0a000000, 8) || Within(0xac100000, 12) || Within(0xc0a80000, 16) || Within(0x64400000, 10);
+
     /// <summary>The range of that size that an address lies in.</summary>
     public static Ipv4Subnet Containing(uint address, int prefixLength) => new(address & Mask(prefixLength), prefixLength);
 
@@ -69,6 +72,8 @@ internal readonly record struct Ipv4Subnet(uint First, int PrefixLength)
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Text(First)}/{PrefixLength}");
+
+    private bool Within(uint first, int prefixLength) => PrefixLength >= prefixLength && new Ipv4Subnet(first, prefixLength).Contains(First);
 
     private static uint Mask(int prefixLength) => prefixLength == 0 ? 0 : uint.MaxValue << (32 - prefixLength);
 }

@@ -19,9 +19,10 @@ internal sealed partial class ProcessHost : IDisposable
 
     /// <summary>Prepares the host.</summary>
     /// <exception cref="IOException">A folder cannot be used.</exception>
-    public ProcessHost(ProcessBackendOptions options, TimeProvider time, ILogger<ProcessHost> logger)
+    public ProcessHost(ProcessBackendOptions options, ISandboxNetworks networks, TimeProvider time, ILogger<ProcessHost> logger)
     {
-        (_options, _time) = (options, time);
+        (_options, _time, Networks) = (options, time, networks);
+        NetworkPolicy = new NetworkPolicy(networks, options.NetworkDefault, logger);
         Users = new SandboxUsers(options.GroupName);
         RunFolder.Prepare(options.RunFolder);
         Groups = HostControlGroups.TryOpen(options.GroupName, out var noGroups);
@@ -52,6 +53,12 @@ internal sealed partial class ProcessHost : IDisposable
 
     /// <summary>The users of sandboxes.</summary>
     public SandboxUsers Users { get; }
+
+    /// <summary>The sandboxes' ways to the world.</summary>
+    public ISandboxNetworks Networks { get; }
+
+    /// <summary>Who gets which.</summary>
+    public NetworkPolicy NetworkPolicy { get; }
 
     /// <summary>Whether the daemon is root, so that every sandbox gets a user of its own.</summary>
     public bool IsRoot { get; } = Posix.geteuid() == 0;
