@@ -78,7 +78,7 @@ internal static class EngineRefusals
     {
         if (said is null) return null;
         if (Has("no such image") || Has("image not known") || Has("unable to find image") || Has("pull access denied")) return EngineFault.NoImage;
-        if (Has("no such container") || Has("no container with name or id")) return EngineFault.NoContainer;
+        if (Has("no such container") || Has("no container with name or id") || Has("marked for removal")) return EngineFault.NoContainer;
         if (Has("unknown runtime specified") || Has("unknown or invalid runtime name") || Has("invalid runtime name") || Has("oci runtime \"") && Has("not found")) return EngineFault.NoRuntime;
         // The runtime is registered and its program is not there.
         if (Has("runtime") && (Has("executable file not found in $path") || Has("no such file or directory")) && (Has("fork/exec") || Has("unable to retrieve oci runtime error") || Has("failed to start shim"))) return EngineFault.NoRuntime;
