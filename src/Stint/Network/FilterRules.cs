@@ -5,7 +5,7 @@
 //   forward      to the world, but not into networks that live on this host (Docker's and other bridges); from the world only answers
 //   postrouting  with the host's own address
 //
-// A drop in any table is final, and an accept is one only for its own chain: no rule here can open what the host's own firewall closes.
+// What is refused is answered, so that a function fails at once and not after minutes. A drop in any table is final, and an accept is one only for its own chain: no rule here can open what the host's own firewall closes.
 using System.Globalization;
 using System.Text;
 
@@ -30,7 +30,6 @@ internal static class FilterRules
     {
         var text = new StringBuilder(Removal(settings.Daemon));
         var instances = string.Create(CultureInfo.InvariantCulture, $"{{ {settings.Group}, {settings.TapGroup} }}");
-        const string refuse = "reject with icmpx type admin-prohibited"; // so that a function fails at once and not after a minute
         text.Append(CultureInfo.InvariantCulture, $$"""
             table inet {{TableName(settings.Daemon)}} {
                 set nameservers {
@@ -54,6 +53,11 @@ internal static class FilterRules
                     {{(settings.CallbackPort is { } port ? string.Create(CultureInfo.InvariantCulture, $"iifgroup {settings.TapGroup} fib daddr . iif type local tcp dport {port} accept") : "")}}
                 }
 
+                chain refuse {
+                    meta l4proto tcp reject with tcp reset
+                    reject with icmpx type admin-prohibited
+                }
+
                 chain prerouting {
                     type filter hook prerouting priority mangle; policy accept;
                     iifgroup {{instances}} jump from_instance
@@ -62,8 +66,8 @@ internal static class FilterRules
                     meta nfproto != ipv4 drop
                     fib saddr . iif oif missing drop
                     jump permitted
-                    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, {{settings.Subnet}}, 224.0.0.0/4, 240.0.0.0/4 } {{refuse}}
-                    fib daddr type { local, broadcast, anycast, multicast } {{refuse}}
+                    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, {{settings.Subnet}}, 224.0.0.0/4, 240.0.0.0/4 } goto refuse
+                    fib daddr type { local, broadcast, anycast, multicast } goto refuse
                 }
 
                 chain input {
@@ -82,9 +86,9 @@ internal static class FilterRules
                 }
                 chain outward {
                     jump permitted
-                    oifgroup {{instances}} {{refuse}}
-                    meta oifkind { "bridge", "veth" } oifname != @uplinks {{refuse}}
-                    {{(countsConnections ? string.Create(CultureInfo.InvariantCulture, $"ct state new add @connections {{ ip saddr ct count over {MaxConnections} }} {refuse}") : "")}}
+                    oifgroup {{instances}} goto refuse
+                    meta oifkind { "bridge", "veth" } oifname != @uplinks goto refuse
+                    {{(countsConnections ? string.Create(CultureInfo.InvariantCulture, $"ct state new add @connections {{ ip saddr ct count over {MaxConnections} }} goto refuse") : "")}}
                     accept
                 }
                 chain inward {

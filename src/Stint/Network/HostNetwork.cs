@@ -61,6 +61,9 @@ internal sealed partial class HostNetwork : IAsyncDisposable
     /// <summary>Networks that are in use or ready.</summary>
     public int Count => _pool.Taken;
 
+    /// <summary>Whether the host has been prepared.</summary>
+    public bool IsReady => _isReady;
+
     /// <summary>Why instances have no network; null when they have, or when nobody has asked yet.</summary>
     public string? Problem => _failure?.Problem;
 

@@ -12,6 +12,9 @@ internal sealed class NetworkNamespace : IDisposable
 {
     private const string OfThisThread = "/proc/thread-self/ns/net";
 
+    // The main thread never leaves.
+    private static readonly SafeFileHandle Home = System.IO.File.OpenHandle("/proc/self/ns/net", FileMode.Open, FileAccess.Read);
+
     private NetworkNamespace(SafeFileHandle file) => File = file;
 
     /// <summary>The file that stands for it, closed on exec.</summary>
@@ -38,20 +41,26 @@ internal sealed class NetworkNamespace : IDisposable
     /// <inheritdoc/>
     public void Dispose() => File.Dispose();
 
-    // A namespace is a thread's. This one ends afterwards, so that no other work can ever find itself in the wrong place.
+    // A namespace is a thread's, and of the threads that it starts: the runtime may well start one for its pool while this one reports what it has done. So it goes home first, and then ends. What runs away
+    // from home must be short and synchronous, and must have nothing to do with tasks.
     private static Task<T> OnOwnThreadAsync<T>(Func<T> work)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         var thread = new Thread(() =>
         {
+            T? result = default;
+            Exception? failure = null;
             try
             {
-                done.SetResult(work());
+                result = work();
             }
-            catch (Exception failure)
+            catch (Exception thrown)
             {
-                done.SetException(failure);
+                failure = thrown;
             }
+            if (LinuxCalls.EnterNamespace(Home, LinuxCalls.NewNetwork) < 0) Environment.FailFast($"cannot come back from a network namespace: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+            if (failure is null) done.SetResult(result!);
+            else done.SetException(failure);
         }, maxStackSize: 256 * 1024) { IsBackground = true, Name = "stint-netns" };
         thread.Start();
         return done.Task;

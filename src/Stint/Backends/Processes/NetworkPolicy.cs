@@ -20,6 +20,14 @@ internal sealed partial class NetworkPolicy(ISandboxNetworks networks, NetworkAc
     /// <summary>What an operator should know.</summary>
     public string? Warning => Problem is { } problem ? $"functions have no network unless they ask for the host's: {problem}" : networks.Warning;
 
+    /// <summary>What a function has that asks for this, as far as is known now; and why it has less than it should.</summary>
+    public (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked) => (asked, Problem) switch
+    {
+        ({ } said, _) => (said, null), // or it does not run at all
+        (null, null) => (byDefault, null),
+        (null, { } problem) => (NetworkAccess.None, problem),
+    };
+
     /// <summary>What a function that asks for this gets.</summary>
     /// <exception cref="InstanceStartException">It asks for <c>outbound</c>, and there is none.</exception>
     public async ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken)

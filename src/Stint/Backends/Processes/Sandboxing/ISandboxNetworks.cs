@@ -11,6 +11,12 @@ internal interface ISandboxNetworks
     /// <exception cref="InstanceStartException">It cannot be made; the message says why.</exception>
     ValueTask<SandboxNetwork> TakeAsync(CancellationToken cancellationToken);
 
+    /// <summary>Whether they have been made sure of.</summary>
+    bool IsReady { get; }
+
+    /// <summary>Networks that there are now, whether in use or made ahead.</summary>
+    int Count { get; }
+
     /// <summary>Why there are none, as far as anybody has asked; null when there are.</summary>
     string? Problem { get; }
 

@@ -6,6 +6,12 @@ namespace Stint.Backends.Processes.Sandboxing;
 internal sealed class KernelNetworks(HostNetwork host) : ISandboxNetworks
 {
     /// <inheritdoc/>
+    public bool IsReady => host.IsReady;
+
+    /// <inheritdoc/>
+    public int Count => host.Count;
+
+    /// <inheritdoc/>
     public string? Problem => host.Problem;
 
     /// <inheritdoc/>
