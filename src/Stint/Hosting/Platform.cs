@@ -73,7 +73,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Host = new ProcessHost(processes, new KernelNetworks(Network), time, loggers.CreateLogger<ProcessHost>());
+            Host = new ProcessHost(processes, Network, time, loggers.CreateLogger<ProcessHost>());
             Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
@@ -187,6 +187,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
+        await Host.Networks.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
         await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);

@@ -49,6 +49,9 @@ internal sealed partial class HostNetwork : IAsyncDisposable
         Taps = new TapStock(options.Stock, _links, _pool, this, failure => NotMade(_logger, failure.Message));
     }
 
+    /// <summary>Its settings.</summary>
+    public NetworkOptions Options => _options;
+
     /// <summary>Instances' <c>resolv.conf</c>; there once <see cref="EnsureAsync"/> has succeeded.</summary>
     public string Resolver => Path.Combine(_options.Folder, "resolv.conf");
 

@@ -13,15 +13,16 @@ internal static class ResolverFile
 
     /// <summary>Makes the content.</summary>
     /// <param name="chosen">The operator's servers; empty = the host's.</param>
-    public static ResolverContent Make(IReadOnlyList<uint> chosen) => Make(chosen, Sources.Select(static path => File.Exists(path) ? File.ReadAllText(path) : ""));
+    /// <param name="substitute">Stands for the host's servers; null = they themselves.</param>
+    public static ResolverContent Make(IReadOnlyList<uint> chosen, uint? substitute = null) => Make(chosen, substitute, Sources.Select(static path => File.Exists(path) ? File.ReadAllText(path) : ""));
 
     /// <summary>Makes the content out of the host's files.</summary>
-    internal static ResolverContent Make(IReadOnlyList<uint> chosen, IEnumerable<string> sources)
+    internal static ResolverContent Make(IReadOnlyList<uint> chosen, uint? substitute, IEnumerable<string> sources)
     {
         var servers = chosen;
         List<string> further = [];
         List<string> unreachable = [];
-        if (servers.Count == 0)
+        if (chosen.Count == 0)
         {
             foreach (var source in sources)
             {
@@ -41,8 +42,8 @@ internal static class ResolverFile
                         further.Add(string.Join(' ', words));
                     }
                 }
-                servers = found;
-                if (found.Count > 0) break;
+                servers = substitute is { } other ? [other] : found;
+                if (servers.Count > 0) break;
             }
         }
         servers = [.. servers.Distinct().Take(MaxServers)];

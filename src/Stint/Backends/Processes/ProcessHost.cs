@@ -3,6 +3,7 @@ using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
 using Stint.Hosting;
+using Stint.Network;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Backends.Processes;
@@ -19,10 +20,11 @@ internal sealed partial class ProcessHost : IDisposable
 
     /// <summary>Prepares the host.</summary>
     /// <exception cref="IOException">A folder cannot be used.</exception>
-    public ProcessHost(ProcessBackendOptions options, ISandboxNetworks networks, TimeProvider time, ILogger<ProcessHost> logger)
+    public ProcessHost(ProcessBackendOptions options, HostNetwork network, TimeProvider time, ILogger<ProcessHost> logger)
     {
-        (_options, _time, Networks) = (options, time, networks);
-        NetworkPolicy = new NetworkPolicy(networks, options.NetworkDefault, logger);
+        (_options, _time) = (options, time);
+        Networks = IsRoot ? new KernelNetworks(network) : new UserNetworks(network.Options, Spawner, time, logger);
+        NetworkPolicy = new NetworkPolicy(Networks, options.NetworkDefault, logger);
         Users = new SandboxUsers(options.GroupName);
         RunFolder.Prepare(options.RunFolder);
         Groups = HostControlGroups.TryOpen(options.GroupName, out var noGroups);

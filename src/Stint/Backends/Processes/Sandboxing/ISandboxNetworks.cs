@@ -1,7 +1,7 @@
 namespace Stint.Backends.Processes.Sandboxing;
 
 /// <summary>Gives sandboxes their ways to the world: the kernel's own means where the daemon is root, a program of the user's elsewhere.</summary>
-internal interface ISandboxNetworks
+internal interface ISandboxNetworks : IAsyncDisposable
 {
     /// <summary>Makes sure, once, that there can be any.</summary>
     /// <returns>Null, or why there are none, with what to do.</returns>

@@ -42,4 +42,7 @@ internal sealed class KernelNetworks(HostNetwork host) : ISandboxNetworks
             Resolver = host.Resolver,
         };
     }
+
+    /// <summary>The host's network outlives those who use it.</summary>
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }
