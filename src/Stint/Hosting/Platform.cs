@@ -55,6 +55,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 StateFolder = Path.Combine(options.State, "sandbox"),
                 LinksFolder = Path.Combine(options.State, "spares"),
                 Spares = options.Spares,
+                EmptySandboxes = options.EmptySandboxes,
                 Runtimes = RuntimeFiles.Unpack(options.State),
                 Python3 = options.Python3 ?? HostPrograms.Find("python3"),
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
@@ -152,7 +153,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         await Network.RemoveLeftoversAsync().ConfigureAwait(false);
         if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
-        await Host.ProbeAsync(cancellationToken).ConfigureAwait(false);
+        await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
         Registry.Start();
     }

@@ -17,6 +17,12 @@ internal sealed record SpawnRequest
     /// <summary>A file that the child finds open for reading as descriptor 3.</summary>
     public string? Descriptor3 { get; init; }
 
+    /// <summary>The child's end of <see cref="Gate"/>.</summary>
+    public const int GateDescriptor = 4;
+
+    /// <summary>Where the child waits until it is told to go on: as <see cref="GateDescriptor"/>.</summary>
+    public Gate? Gate { get; init; }
+
     /// <summary>The network namespace that the child lives in; null = the daemon's.</summary>
     public SafeHandle? Network { get; init; }
 
