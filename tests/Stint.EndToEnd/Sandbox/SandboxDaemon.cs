@@ -8,7 +8,7 @@ namespace Stint.EndToEnd.Sandbox;
 /// A daemon with a function that runs whatever Python it is sent, a victim beside it, one that has no network and one that may use the host's. It runs in a network namespace of its own, so that its
 /// functions can have networks as they have by default.
 /// </summary>
-public sealed class SandboxDaemon : SharedDaemon
+public class SandboxDaemon : SharedDaemon
 {
     internal const string RunsItsInput = """
         def fn(input, headers):
@@ -20,23 +20,26 @@ public sealed class SandboxDaemon : SharedDaemon
     /// <summary>Text in the victim's code that nobody else may read.</summary>
     internal const string Secret = "the-secret-of-the-victim";
 
-    /// <summary>The network of the daemon's host.</summary>
-    internal NetworkNamespace Namespace { get; private set; } = null!;
+    /// <summary>The network of the daemon's host; null = that of the test.</summary>
+    internal NetworkNamespace? Namespace { get; private set; }
 
     /// <inheritdoc/>
     public override async Task DisposeAsync()
     {
         await base.DisposeAsync();
-        Namespace.Dispose();
+        Namespace?.Dispose();
     }
 
     /// <inheritdoc/>
-    private protected override async Task<DaemonSetup> SetupAsync()
+    private protected override async Task<DaemonSetup> SetupAsync() => new() { Flags = Flags, Namespace = Namespace = await MakeNamespaceAsync() };
+
+    /// <summary>Makes the network that the daemon's host has.</summary>
+    private protected virtual async Task<NetworkNamespace?> MakeNamespaceAsync()
     {
-        Namespace = await NetworkNamespace.MakeAsync();
-        using var host = await Namespace.RunAsync(static () => new RouteSocket());
+        var space = await NetworkNamespace.MakeAsync();
+        using var host = await space.RunAsync(static () => new RouteSocket());
         host.SetUp(host.Find("lo")!.Index);
-        return new DaemonSetup { Flags = Flags, Namespace = Namespace };
+        return space;
     }
 
     /// <inheritdoc/>

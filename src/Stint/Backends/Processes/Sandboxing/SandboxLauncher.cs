@@ -16,8 +16,14 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
     public bool HasOwnView => host.Sandbox is not null;
 
     /// <inheritdoc/>
+    public ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    /// <inheritdoc/>
     public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) =>
         host.Sandbox is null ? new(NetworkAccess.Host) : host.NetworkPolicy.ResolveAsync(asked, cancellationToken);
+
+    /// <inheritdoc/>
+    public (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked) => host.Sandbox is null ? (NetworkAccess.Host, null) : host.NetworkPolicy.Describe(asked);
 
     /// <inheritdoc/>
     public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits, plan.Key.Network,
@@ -28,7 +34,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
 
     private SandboxPlan InSandbox(RuntimePlan plan, SandboxedProcess process)
     {
-        var interpreter = RuntimeCommand.Interpreter(plan.Key.Runtime, options);
+        var interpreter = RuntimeCommand.Interpreter(plan.Key.Runtime, options.Interpreters);
         List<SandboxMount> mounts =
         [
             new(plan.Code, SandboxPaths.Code),
@@ -38,7 +44,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
         if (HostPrograms.InstallationOf(interpreter) is { } installation) mounts.Insert(0, new(installation, installation));
         return new SandboxPlan
         {
-            Command = RuntimeCommand.For(plan.Key.Runtime, options, SandboxPaths.Runtimes, SandboxPaths.Socket, plan.Key.HeapMiB),
+            Command = RuntimeCommand.For(plan.Key.Runtime, options.Interpreters, SandboxPaths.Runtimes, SandboxPaths.Socket, plan.Key.HeapMiB),
             Mounts = mounts,
             Environment = RuntimeCommand.Environment,
             Network = plan.Key.Network,
@@ -59,7 +65,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
         return new SpawnRequest
         {
             Executable = "/bin/sh",
-            Arguments = ["sh", "-c", preamble, "sh", .. RuntimeCommand.For(plan.Key.Runtime, options, options.Runtimes, socket, plan.Key.HeapMiB)],
+            Arguments = ["sh", "-c", preamble, "sh", .. RuntimeCommand.For(plan.Key.Runtime, options.Interpreters, options.Runtimes, socket, plan.Key.HeapMiB)],
             Environment = [.. RuntimeCommand.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
             Output = plan.Output,
         };
