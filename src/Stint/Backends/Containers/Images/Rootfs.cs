@@ -108,7 +108,7 @@ internal sealed class Rootfs
     {
         var links = 0;
         var real = "/";
-        var rest = new Stack<string>(Enumerable.Reverse(path.Split('/', StringSplitOptions.RemoveEmptyEntries)));
+        var rest = new Stack<string>(Enumerable.Reverse(path.Split('/', StringSplitOptions.RemoveEmptyEntries))); // as an array, .NET 9 would reverse it in place
         while (rest.TryPop(out var name))
         {
             if (name == ".") continue;
