@@ -48,6 +48,18 @@ internal sealed record FunctionSpec
     /// <summary><c>[labels]</c>: free words for other tools.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 
+    /// <summary><c>[annotations]</c>: free words for other tools, kept apart from <see cref="Labels"/> as OpenFaaS and Kubernetes do.</summary>
+    public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
+
+    /// <summary><c>[requests]</c>: resources that whoever deployed it asked to be set aside. Kept for them; one machine has nothing to choose by it.</summary>
+    public IReadOnlyDictionary<string, string> Requests { get; init; } = new Dictionary<string, string>();
+
+    /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Kept for them; there is one machine.</summary>
+    public IReadOnlyList<string> Constraints { get; init; } = [];
+
+    /// <summary><c>secrets</c>: secrets of the function's module that it sees as files, and no others.</summary>
+    public IReadOnlyList<string> Secrets { get; init; } = [];
+
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
 

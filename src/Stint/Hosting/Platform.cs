@@ -22,6 +22,7 @@ using Stint.Functions.Builds;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
+using Stint.Functions.Secrets;
 using Stint.Functions.Specification;
 using Stint.Ingress.Coap;
 using Stint.Invocations;
@@ -68,12 +69,13 @@ internal sealed partial class Platform : IAsyncDisposable
                 Isolation = options.Isolation,
             };
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
+            Secrets = new SecretStore(Path.Combine(options.State, "secrets"));
             Runtimes = RuntimeParts.Of(options, processes, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
             Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
-            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, new FunctionSecrets(Secrets), Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
             _containers = OpenEngine(processes.GroupName, loggers);
@@ -105,6 +107,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }
+
+    /// <summary>Values that functions may read when they name them.</summary>
+    public SecretStore Secrets { get; }
 
     /// <summary>What runs functions that have code.</summary>
     public RuntimeParts Runtimes { get; }
@@ -220,12 +225,12 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         var options = new ContainerBackendOptions
         {
-            Daemon = daemon, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
+            Daemon = daemon, RunFolder = Options.Run, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
         };
         try
         {
             var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
-            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, Logs, _time, loggers));
+            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, new FunctionSecrets(Secrets), Logs, _time, loggers));
         }
         catch (Exception failure) when (failure is FormatException or EngineException)
         {

@@ -41,10 +41,18 @@ internal static class FunctionTomlKeys
             "Successors of a `single-use` instance that are started before they are needed."),
         Key("observe", new SecondsKind(0, 86_400, mayBeForEver: true), s => s.Observe, (s, v) => s with { Observe = v },
             "CoAP clients may observe the function and get a fresh answer this often, at least every 0.1; 0 = they may not; -1: only after `stint notify`."),
+        Key("secrets", new SecretNamesKind(), s => s.Secrets, (s, v) => s with { Secrets = v },
+            "Secrets of the function's module that it may read, each in the file `/var/openfaas/secrets/NAME`.", "none"),
+        Key("constraints", new TextListKind(), s => s.Constraints, (s, v) => s with { Constraints = v },
+            "Where OpenFaaS's clients want the function to run; only shown, there is one machine.", "none"),
         Key("env", new TextTableKind(TextNames.Variables), s => s.Env, (s, v) => s with { Env = v },
             "Environment variables of the function, at most 60,000 bytes.", "empty"),
         Key("labels", new TextTableKind(TextNames.Any), s => s.Labels, (s, v) => s with { Labels = v },
             "Free words for other tools; Stint only shows them.", "empty"),
+        Key("annotations", new TextTableKind(TextNames.Any), s => s.Annotations, (s, v) => s with { Annotations = v },
+            "More free words, which OpenFaaS's clients keep apart from labels.", "empty"),
+        Key("requests", new TextTableKind(TextNames.Any), s => s.Requests, (s, v) => s with { Requests = v },
+            "Resources that OpenFaaS's clients ask to be set aside; only shown.", "empty"),
     ]);
 
     /// <summary>Keys of <c>[process]</c>.</summary>
