@@ -1,3 +1,4 @@
+using Stint.Dialects.OpenFaas;
 using Stint.Ingress.Http;
 using Stint.Invocations;
 using Stint.Pools;
@@ -9,7 +10,7 @@ namespace Stint.Hosting;
 internal static class PlatformMetrics
 {
     /// <summary>The text.</summary>
-    public static string Render(Platform platform)
+    public static string Render(Platform platform, FaasMeter gateway)
     {
         var text = new MetricsText();
         var pools = platform.Router.Pools.OrderBy(static pool => pool.Name.ToString(), StringComparer.Ordinal).ToList();
@@ -17,9 +18,22 @@ internal static class PlatformMetrics
         Instances(text, pools);
         Health(text, pools);
         Host(text, platform);
+        gateway.Render(text, Replicas(platform));
         Process(text);
         return text.ToString();
     }
+
+    /// <summary>What OpenFaaS's gateway says at a port of its own.</summary>
+    public static string RenderGateway(Platform platform, FaasMeter gateway)
+    {
+        var text = new MetricsText();
+        gateway.Render(text, Replicas(platform));
+        Process(text);
+        return text.ToString();
+    }
+
+    private static List<(FunctionName, int)> Replicas(Platform platform) => [.. platform.Router.Pools.OrderBy(static pool => pool.Name.ToString(), StringComparer.Ordinal)
+        .Select(static pool => (pool.Name, pool.Count(InstanceState.Starting) + pool.Count(InstanceState.Idle) + pool.Count(InstanceState.Busy)))];
 
     private static void Requests(MetricsText text, List<FunctionPool> pools)
     {

@@ -200,6 +200,20 @@ internal sealed class FunctionPool : IAsyncDisposable
         CarryOut(ref then);
     }
 
+    /// <summary>Instances that are kept warm now.</summary>
+    public int Minimum
+    {
+        get { lock (_lock) return _dispatcher.Minimum; }
+    }
+
+    /// <inheritdoc cref="Dispatcher.Want"/>
+    public void Want(int? instances)
+    {
+        Consequences then = default;
+        lock (_lock) _dispatcher.Want(instances, ref then);
+        CarryOut(ref then);
+    }
+
     /// <inheritdoc cref="Dispatcher.IdleFor"/>
     public TimeSpan? IdleFor(bool withinMinimum)
     {

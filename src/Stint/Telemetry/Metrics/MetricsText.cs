@@ -15,7 +15,7 @@ internal sealed class MetricsText
     public MetricsText Family(string name, MetricKind kind, string help)
     {
         _family = name;
-        _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {kind switch { MetricKind.Counter => "counter", MetricKind.Gauge => "gauge", MetricKind.Histogram => "histogram" }}\n");
+        _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {kind switch { MetricKind.Counter => "counter", MetricKind.Gauge => "gauge", MetricKind.Histogram => "histogram", MetricKind.Untyped => "untyped" }}\n");
         return this;
     }
 
@@ -76,4 +76,7 @@ internal enum MetricKind
 
     /// <summary>Observations in buckets.</summary>
     Histogram,
+
+    /// <summary>Others' name for it does not fit its type, which promtool would find wrong.</summary>
+    Untyped,
 }
