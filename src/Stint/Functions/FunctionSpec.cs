@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+
 namespace Stint.Functions;
 
 /// <summary>What a checked <c>function.toml</c> says. Immutable; the key's name in the file stands with each member.</summary>
@@ -49,10 +51,10 @@ internal sealed record FunctionSpec
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 
     /// <summary><c>[annotations]</c>: free words for other tools, kept apart from <see cref="Labels"/> as OpenFaaS and Kubernetes do.</summary>
-    public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Annotations { get; init; } = ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary><c>[requests]</c>: resources that whoever deployed it asked to be set aside. Kept for them; one machine has nothing to choose by it.</summary>
-    public IReadOnlyDictionary<string, string> Requests { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Requests { get; init; } = ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Kept for them; there is one machine.</summary>
     public IReadOnlyList<string> Constraints { get; init; } = [];
