@@ -6,27 +6,14 @@ using Stint.EndToEnd.Fixtures;
 namespace Stint.EndToEnd.Dialects;
 
 /// <summary>OpenFaaS's gateway, both generations, over functions that were deployed by other means.</summary>
-public sealed class OpenFaasTests : SharedDaemon
+public sealed class OpenFaasTests(OpenFaasDaemon shared) : IClassFixture<OpenFaasDaemon>, IDisposable
 {
     private const string Alexa = """{"session":{"sessionId":"SessionId.1","application":{"applicationId":"amzn1.ask.skill.1"},"new":true},  "request":{"type":"IntentRequest","intent":{"name":"echo","slots":{}}},"version":"1.0"}""";
-    private FaasClient _client = null!;
+    private readonly FaasClient _client = new(shared.Daemon.ManagementPort);
 
-    /// <inheritdoc/>
-    protected override async Task PrepareAsync()
-    {
-        _client = new FaasClient(Daemon.ManagementPort);
-        const string echo = """
-            module.exports = (req, res) => {
-              if (req.path === '/moved') return res.status(302).set('Location', 'http://elsewhere.example/').set('X-Call-Id', 'mine').send('over there');
-              if (req.path === '/bare') { res.removeHeader('Content-Type'); return res.status(200).end('bare'); }
-              res.status(200).set('X-Method', req.method).set('X-Path', req.path).set('X-Query', req.originalUrl || req.url).set('X-Saw', (req.headers['x-call-id'] || '') + ' ' + (req.headers['x-start-time'] || ''));
-              res.type('text/plain').send(req.body ? Buffer.from(req.body) : '');
-            };
-            """;
-        await Daemon.DeployAsync("echo", "[process]\nruntime = \"nodejs\"\n", ("index.js", echo), ("package.json", "{\"main\":\"index.js\"}"));
-        await Daemon.DeployAsync("echo.dev", "[process]\nruntime = \"nodejs\"\n", ("index.js", "module.exports = (req, res) => res.send('dev');"), ("package.json", "{\"main\":\"index.js\"}"));
-        await Daemon.DeployPythonAsync("hello", "def fn(input, headers):\n    print('saw', input, flush=True)\n    return 'hello ' + (input or '')", top: "max-instances = 20");
-    }
+    private StintDaemon Daemon => shared.Daemon;
+
+    public void Dispose() => _client.Dispose();
 
     [Theory]
     [InlineData("GET"), InlineData("POST"), InlineData("PUT"), InlineData("DELETE"), InlineData("PATCH"), InlineData("OPTIONS"), InlineData("HEAD")]

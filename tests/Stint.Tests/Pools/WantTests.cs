@@ -1,5 +1,3 @@
-using Stint.Pools;
-
 namespace Stint.Tests.Pools;
 
 /// <summary>Instances that somebody wants to be there, whatever <c>min-instances</c> says.</summary>

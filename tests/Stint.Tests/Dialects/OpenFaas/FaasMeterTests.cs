@@ -1,6 +1,7 @@
 using Stint.Dialects.OpenFaas;
 using Stint.Invocations;
 using Stint.Telemetry.Metrics;
+using Stint.Tests.Pools;
 using Stint.Tests.Time;
 
 namespace Stint.Tests.Dialects.OpenFaas;
@@ -12,9 +13,7 @@ public sealed class FaasMeterTests
     public async Task Calls_are_counted_by_function_and_status_and_strangers_make_no_series()
     {
         var time = new FakeTime();
-        FunctionName.TryParse("f", out var known);
-        FunctionName.TryParse("g.dev", out var other);
-        FunctionName.TryParse("stranger", out var stranger);
+        var (known, other, stranger) = (PoolBench.Name("f"), PoolBench.Name("g.dev"), PoolBench.Name("stranger"));
         var statuses = new Queue<Func<Reply>>([() => Reply.Answer(200, [], default), () => Reply.Answer(302, [], default), () => Reply.Failure(Outcome.TimedOut, ""), () => Reply.Answer(200, [], default), () => Reply.Failure(Outcome.NotFound, "")]);
         var meter = new FaasMeter(_ =>
         {

@@ -1,7 +1,7 @@
 using Stint.Backends;
 using Stint.Functions;
 using Stint.Functions.Secrets;
-using Stint.Invocations;
+using Stint.Tests.Pools;
 
 namespace Stint.Tests.Functions.Secrets;
 
@@ -61,9 +61,5 @@ public sealed class SecretStoreTests : IDisposable
         Assert.Contains("secret c", Assert.Throws<InstanceStartException>(() => new FunctionSecrets(store).Copy(Version("c"), _folder["j"], FunctionSecrets.OwnersOnly)).Message, StringComparison.Ordinal);
     }
 
-    private static FunctionVersion Version(params string[] secrets)
-    {
-        FunctionName.TryParse("f", out var name);
-        return new FunctionVersion { Name = name, Spec = new FunctionSpec { Secrets = secrets }, Id = "1", Folder = null, DeployedAt = DateTimeOffset.UnixEpoch };
-    }
+    private static FunctionVersion Version(params string[] secrets) => new() { Name = PoolBench.Name("f"), Spec = new FunctionSpec { Secrets = secrets }, Id = "1", Folder = null, DeployedAt = DateTimeOffset.UnixEpoch };
 }
