@@ -504,10 +504,10 @@ internal sealed class Dispatcher : IDisposable
     /// </summary>
     public void Want(int? instances, ref Consequences then)
     {
-        if (_closed is not null || _wanted == instances) return;
+        if (_closed is not null) return;
         var before = Minimum;
         _wanted = instances;
-        if (Minimum < before)
+        if (instances is not null || Minimum < before)
             while (IsSurplus() && Instances.OldestIdle() is { } idle) Discard(idle, ref then);
         Plan(ref then);
     }

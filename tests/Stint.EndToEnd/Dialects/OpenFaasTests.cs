@@ -55,8 +55,8 @@ public sealed class OpenFaasTests(OpenFaasDaemon shared) : IClassFixture<OpenFaa
         Assert.Equal("openfaas-fn", spaces[0]);
         Assert.Contains("dev", spaces);
         var listed = JsonDocument.Parse((await _client.SendAsync("GET", "system/functions?namespace=dev")).Body).RootElement;
-        Assert.Equal(("echo", "dev"), (listed[0].GetProperty("name").GetString(), listed[0].GetProperty("namespace").GetString()));
-        Assert.Equal(1, listed.GetArrayLength());
+        Assert.Contains("echo", listed.EnumerateArray().Select(static function => function.GetProperty("name").GetString()));
+        Assert.All(listed.EnumerateArray(), static function => Assert.Equal("dev", function.GetProperty("namespace").GetString()));
         Assert.NotNull(await _client.DescribeAsync("echo", "dev"));
         Assert.Null(await _client.DescribeAsync("hello", "dev"));
     }
@@ -249,7 +249,9 @@ public sealed class OpenFaasTests(OpenFaasDaemon shared) : IClassFixture<OpenFaa
         }
         Assert.Equal(404, (await _client.SendAsync("PUT", "system/functions", """{"service":"nobody","image":"i"}""")).Status);
         Assert.Equal(404, (await _client.SendAsync("DELETE", "system/functions", """{"functionName":"nobody"}""")).Status);
-        Assert.Equal(413, (await _client.SendAsync("POST", "system/functions", new string(' ', 5_000_000))).Status);
+        await using var large = await RawHttp.ConnectAsync(Daemon.ManagementPort);
+        await large.SendAsync("POST /system/functions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n{");
+        Assert.StartsWith("HTTP/1.1 413 ", await large.ReadUntilAsync("\r\n\r\n"), StringComparison.Ordinal);
     }
 
     private async Task<IReadOnlyList<JsonElement>> LogAsync(string query)

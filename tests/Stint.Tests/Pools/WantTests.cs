@@ -36,6 +36,9 @@ public sealed class WantTests
         var reply = pool.Invoke("a");
         bench.Backend.Running("a").Answer();
         Assert.Equal(200, (await reply).Status);
+        Assert.Single(bench.Backend.Alive);
+        pool.Want(0);
+        Assert.Empty(bench.Backend.Alive);
     }
 
     [Fact]
