@@ -20,6 +20,15 @@ internal sealed record FunctionSpec
     /// <summary><c>max-instances</c>: never more than so many at a time.</summary>
     public int MaxInstances { get; init; } = DefaultMaxInstances;
 
+    /// <summary><c>scale-by</c>: what decides, besides calls that wait, how many instances are kept.</summary>
+    public ScalingMeasure ScaleBy { get; init; }
+
+    /// <summary><c>scale-target</c>: the load that one instance is to carry, in the unit of <see cref="ScaleBy"/>.</summary>
+    public double ScaleTarget { get; init; } = 50;
+
+    /// <summary><c>scale-proportion</c>: the part of <see cref="ScaleTarget"/> that is planned with; the rest is for what comes before another instance is there.</summary>
+    public double ScaleProportion { get; init; } = 0.9;
+
     /// <summary><c>timeout</c> (seconds): the longest a call may take once it runs.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
 
@@ -101,6 +110,22 @@ internal sealed record ProcessSpec
 
     /// <summary><c>scripts</c>: let <c>npm install</c> run the packages' own install scripts.</summary>
     public bool AllowInstallScripts { get; init; }
+}
+
+/// <summary>What a function's load is measured by.</summary>
+internal enum ScalingMeasure
+{
+    /// <summary><c>demand</c>: by calls that wait, alone.</summary>
+    Demand,
+
+    /// <summary><c>rps</c>: calls a second.</summary>
+    Rps,
+
+    /// <summary><c>capacity</c>: calls that run or wait at a time.</summary>
+    Capacity,
+
+    /// <summary><c>cpu</c>: thousandths of a processor.</summary>
+    Cpu,
 }
 
 /// <summary>The languages of the process sandbox, as tinyFaaS names them.</summary>

@@ -28,6 +28,7 @@ using Stint.Ingress.Coap;
 using Stint.Invocations;
 using Stint.Pools;
 using Stint.Routing;
+using Stint.Scaling;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Hosting;
@@ -42,6 +43,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ILogger<Platform> _logger;
     private readonly ProcessBackend _processes;
     private readonly IBackend _containers;
+    private readonly Autoscaler _scaler;
     private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -80,6 +82,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
             _containers = OpenEngine(processes.GroupName, loggers);
             Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            _scaler = new Autoscaler(() => Router.Pools, time);
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
                 OnServing = Serve,
@@ -206,6 +209,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await AsyncCalls.DisposeAsync().ConfigureAwait(false);
+        await _scaler.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);

@@ -58,6 +58,9 @@ internal sealed class Dispatcher : IDisposable
     /// <summary>Calls that wait. Needs no lock.</summary>
     public int QueueLength => _queue.Count;
 
+    /// <summary>Calls that run or wait.</summary>
+    public int InFlight => _queue.Count + Instances.All.Sum(static instance => instance.InFlight);
+
     /// <summary>The pool's clock: time since it was made. Needs no lock.</summary>
     public TimeSpan Now => _time.GetElapsedTime(_origin);
 

@@ -200,6 +200,18 @@ internal sealed class FunctionPool : IAsyncDisposable
         CarryOut(ref then);
     }
 
+    /// <summary>The version that new calls go to.</summary>
+    public FunctionVersion Version
+    {
+        get { lock (_lock) return _dispatcher.Version; }
+    }
+
+    /// <summary>Calls that run or wait now.</summary>
+    public int InFlight
+    {
+        get { lock (_lock) return _dispatcher.InFlight; }
+    }
+
     /// <summary>Instances that are kept warm now.</summary>
     public int Minimum
     {

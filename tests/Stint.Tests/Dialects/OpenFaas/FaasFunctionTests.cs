@@ -46,7 +46,16 @@ public sealed class FaasFunctionTests
         Assert.Equal(TimeSpan.FromMinutes(15), Read(Least with { Labels = new() { ["com.openfaas.scale.zero"] = "true" } }).KeepAlive);
     }
 
+    [Fact]
+    public void Labels_for_the_autoscaler_become_keys()
+    {
+        var spec = Read(Least with { Labels = new() { ["com.openfaas.scale.type"] = "capacity", ["com.openfaas.scale.target"] = "2.5", ["com.openfaas.scale.target-proportion"] = "0.7" } });
+        Assert.Equal((ScalingMeasure.Capacity, 2.5, 0.7), (spec.ScaleBy, spec.ScaleTarget, spec.ScaleProportion));
+        Assert.Equal((ScalingMeasure.Demand, 50, 0.9), (Read(Least).ScaleBy, Read(Least).ScaleTarget, Read(Least).ScaleProportion));
+    }
+
     [Theory]
+    [InlineData("com.openfaas.scale.type", "memory"), InlineData("com.openfaas.scale.target", "0"), InlineData("com.openfaas.scale.target", "many"), InlineData("com.openfaas.scale.target-proportion", "1.5")]
     [InlineData("com.openfaas.scale.min", "-1"), InlineData("com.openfaas.scale.min", "x"), InlineData("com.openfaas.scale.min", "21")]
     [InlineData("com.openfaas.scale.max", "0"), InlineData("com.openfaas.scale.max", "99999"), InlineData("com.openfaas.scale.zero", "yes"), InlineData("com.openfaas.scale.zero-duration", "15 minutes")]
     public void A_label_for_scaling_that_says_nothing_is_refused_with_its_name(string label, string value) =>
