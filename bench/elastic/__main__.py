@@ -2,7 +2,8 @@
 bench/cold, bench/load and bench/containers: how the platform behaves when instances come and go, and when more is asked of it than it can do.
 
     cold    call → first byte without an instance, by runtime,      starts
-            with spares and without, beside the bare interpreters
+            with spares and without, with a network and without,
+            beside the bare interpreters
     load    burst      the first calls of 100 functions at once     traffic
             step       from nothing to the peak rate
             overload   ten times the capacity: goodput
@@ -33,9 +34,10 @@ def main():
     parser.add_argument("--executable", metavar="FILE", help="a native build; default: the JIT build of this repository, built when needed")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     if kind == "cold":
-        parser.add_argument("--starts", type=int, help="starts by runtime (default 200, with --quick 10)")
+        parser.add_argument("--starts", type=int, help="starts by runtime and network (default 100, with --quick 10)")
         parser.add_argument("--spares", type=int, default=1, help="spares by runtime in the run with them (default 1)")
         parser.add_argument("--only", action="append", choices=starts.RUNTIMES, help="this runtime only; may be repeated")
+        parser.add_argument("--network", action="append", choices=starts.NETWORKS, help="functions with this network only (outbound needs root and nftables); may be repeated")
     elif kind == "containers":
         parser.add_argument("--starts", type=int, help="cold starts of each kind (default 50, with --quick 5)")
         parser.add_argument("--burst", type=int, help="containers of a burst (default 50, with --quick 8)")
@@ -50,7 +52,7 @@ def main():
     try:
         with Workspace(options.executable) as workspace:
             if kind == "cold":
-                results = starts.measure(workspace, options.only or starts.RUNTIMES, options.starts or (10 if options.quick else 200), options.spares, say)
+                results = starts.measure(workspace, options.only or starts.RUNTIMES, options.network or starts.NETWORKS, options.starts or (10 if options.quick else 100), options.spares, say)
             elif kind == "containers":
                 results = containers.measure(workspace, options.starts or (5 if options.quick else 50), options.burst or (8 if options.quick else 50), options.quick, say)
             else:

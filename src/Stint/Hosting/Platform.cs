@@ -26,6 +26,7 @@ using Stint.Functions.Secrets;
 using Stint.Functions.Specification;
 using Stint.Ingress.Coap;
 using Stint.Invocations;
+using Stint.Network;
 using Stint.Pools;
 using Stint.Routing;
 using Stint.Scaling;
@@ -68,11 +69,21 @@ internal sealed partial class Platform : IAsyncDisposable
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
                 // One daemon for each state folder: the next one with the same finds what this one leaves if it is killed.
                 GroupName = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(options.State)))[..12],
+                NetworkDefault = options.NetworkDefault,
                 Isolation = options.Isolation,
             };
+            Network = new HostNetwork(new NetworkOptions
+            {
+                Subnet = options.NetworkSubnet ?? NetworkOptions.DefaultSubnet,
+                NameServers = options.NetworkDns,
+                Allowed = options.NetworkAllow,
+                Stock = options.NetworkStock,
+                Daemon = processes.GroupName,
+                Folder = Path.Combine(options.State, "network"),
+            }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
             Secrets = new SecretStore(Path.Combine(options.State, "secrets"));
-            Runtimes = RuntimeParts.Of(options, processes, time, loggers);
+            Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
@@ -110,6 +121,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }
+
+    /// <summary>The instances' part of the host's network.</summary>
+    public HostNetwork Network { get; }
 
     /// <summary>Values that functions may read when they name them.</summary>
     public SecretStore Secrets { get; }
@@ -155,6 +169,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         Runtimes.Problem,
         Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
+        Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
     }.OfType<string>();
 
@@ -162,6 +177,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        await Network.RemoveLeftoversAsync().ConfigureAwait(false);
+        if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
         await Runtimes.StartAsync(cancellationToken).ConfigureAwait(false);
         if (Runtimes.Problem is { } problem)
         {
@@ -218,6 +235,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Runtimes.DisposeAsync().ConfigureAwait(false);
+        await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();

@@ -33,7 +33,8 @@ internal sealed class InstancePlanner(ScalingRule rule)
 
         var stable = Need(_stable.Average);
         var burst = Need(_panic.Average);
-        if (burst >= rule.PanicThreshold * Math.Max(1, Wanted))
+        // Not the rounded number: one instance that is a little too full is no burst.
+        if (_panic.Average >= rule.PanicThreshold * Math.Max(1, Wanted) * rule.PerInstance)
         {
             if (_panicSince is null) _panicPeak = Wanted;
             _panicSince = now;

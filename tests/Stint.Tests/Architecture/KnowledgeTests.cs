@@ -10,10 +10,11 @@ public sealed partial class KnowledgeTests
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["Invocations"] = [],
+        ["Network"] = [],
         ["Telemetry"] = ["Invocations"],
         ["Security"] = [],
         ["Functions"] = ["Invocations"],
-        ["Backends"] = ["Invocations", "Functions", "Telemetry", "Hosting"],
+        ["Backends"] = ["Invocations", "Functions", "Network", "Telemetry", "Hosting"],
         ["Pools"] = ["Invocations", "Functions", "Backends", "Telemetry"],
         ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
@@ -21,7 +22,7 @@ public sealed partial class KnowledgeTests
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
-        ["Checks"] = ["Backends", "Hosting"],
+        ["Checks"] = ["Backends", "Hosting", "Network"],
     };
 
     [Fact]
