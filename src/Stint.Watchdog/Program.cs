@@ -20,7 +20,7 @@ switch (args)
         return 2;
 }
 
-WatchdogLog.Write($"Version: {version}\tSHA: Stint");
+WatchdogLog.Write($"Version: {version} (Stint)");
 var reader = new SettingsReader(Environment.GetEnvironmentVariable);
 var settings = reader.Read();
 foreach (var warning in reader.Warnings) WatchdogLog.Write($"Warning: {warning}");

@@ -92,6 +92,8 @@ internal sealed class ForkedCall
         if (hasInput) _input.Prefill(input.Ours);
         _child = ChildProcess.TryStart(_exchange.Loop, _function.Plan, environment, hasInput ? input.Theirs : _function.Nothing, output.Theirs,
             _settings.CombineOutput ? output.Theirs : logsErrors ? errors.Theirs : -1, ChildEnded, out failure);
+        // Before the input flows: a client may be gone already, and then a process must not take what it sent for all of it.
+        if (_child is not null) _exchange.Stop = Stop;
         Close(output.Theirs);
         if (logsErrors)
         {
@@ -105,9 +107,7 @@ internal sealed class ForkedCall
             if (_child is null || _input.IsEmpty) Close(input.Ours);
             else _exchange.Pump = _input.PumpAsync(new Descriptor(_exchange.Loop, input.Ours));
         }
-        if (_child is null) return false;
-        _exchange.Stop = Stop;
-        return true;
+        return _child is not null;
     }
 
     // (3) True when the process has closed its output.

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace Stint.Watchdog.Settings;
@@ -5,6 +6,8 @@ namespace Stint.Watchdog.Settings;
 /// <summary>Durations as the watchdogs take them: whole seconds (<c>20</c>), or Go's notation (<c>1m30s</c>, <c>1.5h</c>, <c>250ms</c>; time.ParseDuration without a sign).</summary>
 internal static class GoDuration
 {
+    private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789.");
+
     private static readonly (string Unit, double Seconds)[] Units =
         [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1), ("m", 60), ("h", 3600)];
 
@@ -20,10 +23,10 @@ internal static class GoDuration
         {
             while (!text.IsEmpty)
             {
-                var digits = text.IndexOfAnyExcept("0123456789.");
+                var digits = text.IndexOfAnyExcept(Digits);
                 if (digits <= 0 || !double.TryParse(text[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return false;
                 text = text[digits..];
-                var next = text.IndexOfAny("0123456789.");
+                var next = text.IndexOfAny(Digits);
                 var unit = next < 0 ? text : text[..next];
                 if (SecondsIn(unit) is not { } factor) return false;
                 seconds += number * factor;

@@ -55,7 +55,7 @@ internal static unsafe class WatchdogLog
     {
         foreach (ref var b in text)
         {
-            if (b is < 0x20 or 0x7f) b = (byte)'?';
+            if (b is < 0x20 and not (byte)'\t' or 0x7f) b = (byte)'?';
         }
     }
 

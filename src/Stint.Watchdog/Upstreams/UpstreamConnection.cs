@@ -1,4 +1,3 @@
-using Stint.Watchdog.Http;
 using Stint.Watchdog.Loops;
 using Stint.Watchdog.Posix;
 
