@@ -30,7 +30,7 @@ public sealed class ForkingTests
     public async Task Large_bodies_arrive_whole_in_both_directions(string mode, bool chunked)
     {
         await using var watchdog = await RunningWatchdog.StartAsync(("fprocess", "cat"), ("mode", mode), ("read_timeout", "60"), ("write_timeout", "60"), ("exec_timeout", "60"));
-        var body = new string('x', 7_654_321);
+        var body = new string('~', 7_654_321);
         // Sent and read at the same time: what streams comes back before all of it has been sent, and would else fill every buffer on the way.
         using var client = await watchdog.ConnectAsync();
         var sending = client.SendAsync(chunked
@@ -39,7 +39,7 @@ public sealed class ForkingTests
         var answer = await client.ToEndAsync();
         await sending;
         Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
-        Assert.Equal(body.Length, answer.Count(static c => c == 'x'));
+        Assert.Equal(body.Length, answer.Count(static c => c == '~'));
         if (answer.Contains("\r\nTransfer-Encoding: chunked\r\n", StringComparison.Ordinal)) Assert.EndsWith("\r\n0\r\n\r\n", answer, StringComparison.Ordinal);
         Assert.Equal("again", await (await watchdog.Client.PostAsync("/", new StringContent("again"))).Content.ReadAsStringAsync());
     }
