@@ -84,12 +84,13 @@ internal sealed class Descriptor : IDisposable
         while (true)
         {
             if (from.IsInterrupted || from.IsReadingOver || to.IsInterrupted) return Failed;
-            var moved = Libc.splice(from.Number, 0, to.Number, 0, (nint)Math.Min(count, 1 << 20), Libc.SpliceMove | Libc.SpliceNonBlock | Libc.SpliceMore);
+            // Asked before: EAGAIN does not say which of the two it means, and what comes between it and a later question would be waited for twice.
+            var hadBytes = from.Pending() > 0;
+            var moved = Libc.splice(from.Number, 0, to.Number, 0, (nint)Math.Min(count, 1 << 20), Libc.SpliceMove | Libc.SpliceNonBlock);
             if (moved >= 0) return moved;
             if (Libc.Error == Libc.ErrorInterrupted) continue;
             if (Libc.Error != Libc.ErrorAgain) return Failed;
-            // EAGAIN does not say which of the two: the one that has nothing, or the one that has no room.
-            if (from.Pending() > 0) await to.Writable;
+            if (hadBytes) await to.Writable;
             else await from.Readable;
         }
     }

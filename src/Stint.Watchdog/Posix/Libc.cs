@@ -8,10 +8,7 @@ internal static unsafe partial class Libc
 {
     internal const int CloseOnExec = 0x80000; // O_CLOEXEC, SOCK_CLOEXEC, EFD_CLOEXEC: one number on x86-64 and arm64
     internal const int NonBlocking = 0x800;   // O_NONBLOCK, likewise
-    internal const int GetStatusFlags = 3;    // F_GETFL
     internal const int SetStatusFlags = 4;    // F_SETFL
-    internal const int SetPipeSize = 1031;    // F_SETPIPE_SZ
-    internal const int ReadWrite = 2;         // O_RDWR
 
     internal const int ErrorNoEntry = 2;      // ENOENT
     internal const int ErrorInterrupted = 4;  // EINTR
@@ -34,8 +31,6 @@ internal static unsafe partial class Libc
     internal const int NoDelay = 1;           // TCP_NODELAY
     internal const int Ipv6Level = 41;        // IPPROTO_IPV6
     internal const int Ipv6Only = 26;         // IPV6_V6ONLY
-    internal const int SendMore = 0x8000;     // MSG_MORE
-    internal const int NoSignal = 0x4000;     // MSG_NOSIGNAL
 
     internal const uint EpollIn = 0x1;
     internal const uint EpollOut = 0x4;
@@ -44,14 +39,12 @@ internal static unsafe partial class Libc
     internal const uint EpollEdge = 1u << 31;
     internal const int EpollAdd = 1;
 
-    internal const int SigInt = 2;
     internal const int SigKill = 9;
     internal const int SigPipe = 13;
     internal const int SigTerm = 15;
     internal const int NoHang = 1;            // WNOHANG
     internal const int SpliceMove = 1;        // SPLICE_F_MOVE
     internal const int SpliceNonBlock = 2;    // SPLICE_F_NONBLOCK
-    internal const int SpliceMore = 4;        // SPLICE_F_MORE
     internal const ulong BytesToRead = 0x541B; // FIONREAD
 
     internal const short SpawnSetGroup = 0x02;
@@ -76,7 +69,6 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", SetLastError = true)] internal static partial nint read(int descriptor, byte* buffer, nint count);
     [LibraryImport("libc", SetLastError = true)] internal static partial nint write(int descriptor, byte* buffer, nint count);
     [LibraryImport("libc", SetLastError = true)] internal static partial nint writev(int descriptor, Piece* pieces, int count);
-    [LibraryImport("libc", SetLastError = true)] internal static partial nint send(int descriptor, byte* buffer, nint count, int flags);
     [LibraryImport("libc", SetLastError = true)] internal static partial nint splice(int from, nint fromOffset, int to, nint toOffset, nint count, uint flags);
     [LibraryImport("libc", SetLastError = true)] internal static partial nint sendfile(int to, int from, long* offset, nint count);
     [LibraryImport("libc", SetLastError = true)] internal static partial int ioctl(int descriptor, ulong request, int* value);
