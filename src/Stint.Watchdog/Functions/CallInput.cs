@@ -29,6 +29,11 @@ internal sealed class CallInput(Exchange exchange, WatchdogSettings settings)
             return true;
         }
         if (body.IsOver || body.Length is < 0 or > BufferPool.Size) return true;
+        if (body.TryTakeWhole(out var here))
+        {
+            Ready = here;
+            return true;
+        }
         _rented = exchange.Loop.Buffers.Rent();
         var count = await body.FillAsync(_rented, (int)body.Length);
         if (count < 0) return await RefuseAsync();

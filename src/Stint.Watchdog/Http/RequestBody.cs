@@ -73,6 +73,17 @@ internal sealed class RequestBody(Descriptor socket)
         }
     }
 
+    /// <summary>The whole body where it lies, when all of it came with the head; valid until the next request is read.</summary>
+    public bool TryTakeWhole(out ReadOnlyMemory<byte> body)
+    {
+        body = default;
+        if (_framing.End != BodyEnd.Length || IsOver || End - Next < _left) return false;
+        body = Input.AsMemory(Next, (int)_left);
+        Next += (int)_left;
+        TookDirectly(_left);
+        return true;
+    }
+
     /// <summary>Reads until the buffer is full or the body is over; the number of bytes, or <see cref="Descriptor.Failed"/>.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> FillAsync(byte[] buffer, int count)

@@ -60,6 +60,18 @@ internal sealed record DaemonOptions
     /// <summary><c>docker-base</c>: for <c>backend = "docker"</c>, the images with the interpreters of the runtimes. Default for each: what <c>stint image build RUNTIME</c> makes.</summary>
     public IReadOnlyDictionary<Runtime, string> DockerBase { get; init; } = NoImages;
 
+    /// <summary><c>container-subnets</c>: where functions' container networks get their addresses; each function has a block of its own.</summary>
+    public IReadOnlyList<IPNetwork> ContainerSubnets { get; init; } = [IPNetwork.Parse("10.101.0.0/16")];
+
+    /// <summary><c>container-spares</c>: containers that are created ahead, not started, for each version of a <c>[container]</c> function in use; 0 = none.</summary>
+    public int ContainerSpares { get; init; } = 1;
+
+    /// <summary><c>container-starts</c>: containers that are created or started at a time.</summary>
+    public int ContainerStarts { get; init; } = 4;
+
+    /// <summary><c>callback-port</c>: where UniFaaS's guests say that they are ready, at the gateways of functions' networks only.</summary>
+    public int CallbackPort { get; init; } = 3000;
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 

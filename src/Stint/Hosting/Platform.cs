@@ -1,14 +1,18 @@
 // The parts of a daemon and how they know each other:
 //
-//   Ingress ─▶ Router ─▶ Pools ─▶ ProcessBackend ─▶ ProcessHost (sandbox, control groups, spawner)
+//   Ingress ─▶ Router ─▶ Pools ─┬▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
+//                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
-//   FunctionRegistry ───────────▶ BundleStore ─▶ SandboxedBuild
+//   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
 //                ▲
 //   Deployer ────┘      (management and dialects deploy through it; the folder may also be changed by hand)
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Stint.Backends;
+using Stint.Backends.Callbacks;
+using Stint.Backends.Containers;
+using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Deliveries;
@@ -35,13 +39,14 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ConcurrentDictionary<FunctionName, BundleLease?> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
-    private readonly ProcessBackend _backend;
+    private readonly ProcessBackend _processes;
+    private readonly IBackend _containers;
+    private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        if (options.Backend == RuntimeBackend.Docker) throw new IOException("backend = \"docker\" is not ready in this version; leave it out (or unset TF_BACKEND), functions run in the process sandbox");
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -63,15 +68,16 @@ internal sealed partial class Platform : IAsyncDisposable
                 Isolation = options.Isolation,
             };
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Host = new ProcessHost(processes, time, loggers.CreateLogger<ProcessHost>());
-            Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
-            Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
+            Runtimes = RuntimeParts.Of(options, processes, time, loggers);
+            Builds = new MeasuredBuild(Runtimes.Builds, time);
+            Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            var launcher = new SandboxLauncher(Host, processes, time);
-            Spares = new Spares(launcher, processes, time, loggers.CreateLogger<Spares>());
-            _backend = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
+            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
+            _containers = OpenEngine(processes.GroupName, loggers);
+            Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
                 OnServing = Serve,
@@ -85,7 +91,7 @@ internal sealed partial class Platform : IAsyncDisposable
         }
         catch
         {
-            Host?.Dispose();
+            _ = Runtimes?.DisposeAsync().AsTask(); // has nothing to wait for: nothing has been started
             _folders.Dispose();
             throw;
         }
@@ -100,8 +106,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }
 
-    /// <summary>The host's sandbox and limits.</summary>
-    public ProcessHost Host { get; }
+    /// <summary>What runs functions that have code.</summary>
+    public RuntimeParts Runtimes { get; }
 
     /// <summary>Builds, with their durations.</summary>
     public MeasuredBuild Builds { get; }
@@ -111,6 +117,12 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Runtimes that wait for a function.</summary>
     public Spares Spares { get; }
+
+    /// <summary>Where guests say that they are ready.</summary>
+    public CallbackServer Callbacks { get; }
+
+    /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
+    public ContainerBackend? Containers => _containers as ContainerBackend;
 
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
@@ -131,14 +143,25 @@ internal sealed partial class Platform : IAsyncDisposable
     public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
 
     /// <summary>What an operator should know about this host, one sentence each.</summary>
-    public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
+    public IEnumerable<string> Warnings => new[]
+    {
+        Runtimes.Problem,
+        Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
+        Containers?.Host.Watch.Problem,
+    }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
-        if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
+        await Runtimes.StartAsync(cancellationToken).ConfigureAwait(false);
+        if (Runtimes.Problem is { } problem)
+        {
+            if (Options.Backend == RuntimeBackend.Docker) NotRunning(_logger, problem);
+            else NotIsolated(_logger, problem);
+        }
+        // In the background: an engine that hangs concerns nobody who does not need it.
+        if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
     }
 
@@ -150,7 +173,17 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
-        var version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        FunctionVersion version;
+        try
+        {
+            version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (Containers is not null && Registry.Snapshot.Functions.GetValueOrDefault(name)?.Serving?.Spec.Container is null)
+        {
+            // What was made for trying it out.
+            await Containers.ForgetAsync(name).ConfigureAwait(false);
+            throw;
+        }
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
         return version;
@@ -171,11 +204,33 @@ internal sealed partial class Platform : IAsyncDisposable
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
+        await _cleaning.ConfigureAwait(false);
+        if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
+        await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
-        Host.Dispose();
+        await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
+    }
+
+    private IBackend BackendOf(FunctionVersion version) => version.Spec.Container is null ? _processes : _containers;
+
+    private IBackend OpenEngine(string daemon, ILoggerFactory loggers)
+    {
+        var options = new ContainerBackendOptions
+        {
+            Daemon = daemon, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
+        };
+        try
+        {
+            var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
+            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, Logs, _time, loggers));
+        }
+        catch (Exception failure) when (failure is FormatException or EngineException)
+        {
+            return new UnreachableEngine(failure.Message);
+        }
     }
 
     private static int MemoryBudget(DaemonOptions options) =>
@@ -191,7 +246,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         try
         {
-            await using var instance = await _backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
+            await using var instance = await BackendOf(version).StartAsync(version, cancellationToken).ConfigureAwait(false);
         }
         catch (InstanceStartException failure)
         {
@@ -203,7 +258,8 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
         var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
-        _backend.Expect(version);
+        _processes.Expect(version);
+        if (version.Spec.Container is not null) Containers?.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
@@ -222,6 +278,8 @@ internal sealed partial class Platform : IAsyncDisposable
             old?.Dispose();
             return fresh;
         }, bundle);
+        // A function that was a container's and is none any more.
+        if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
@@ -238,6 +296,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Removed(_logger, name);
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
+        if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 
@@ -252,4 +311,7 @@ internal sealed partial class Platform : IAsyncDisposable
 
     [LoggerMessage(4, LogLevel.Warning, "functions are not isolated: {Problem}")]
     private static partial void NotIsolated(ILogger logger, string problem);
+
+    [LoggerMessage(5, LogLevel.Warning, "{Problem} The next call of a function looks again.")]
+    private static partial void NotRunning(ILogger logger, string problem);
 }

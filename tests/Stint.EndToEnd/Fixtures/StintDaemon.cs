@@ -205,7 +205,7 @@ public sealed class StintDaemon : IAsyncDisposable
         string[] command =
         [
             .. setup.Prefix, .. Programs.Stint, "up", "--registry", Registry, "--state", State, "--run", Run,
-            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", "-1", .. setup.Flags,
+            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", $"{setup.GrpcPort}", .. setup.Flags,
         ];
         var start = Programs.Prepare(command, Root, new Dictionary<string, string>(setup.Environment) { ["TMPDIR"] = Temporary });
         _process = new Process { StartInfo = start };

@@ -259,7 +259,7 @@ public sealed class ForkingTests
         // What connections hold is gone with them.
         watchdog.Client.Dispose();
         var descriptors = $"/proc/{watchdog.Id}/fd";
-        await RunningWatchdog.UntilAsync("no pipes and pidfds are left", () => Directory.GetFiles(descriptors).Count(static file => Target(file).StartsWith("anon_inode:[pidfd]", StringComparison.Ordinal)) == 0);
+        await RunningWatchdog.UntilAsync("no pipes and pidfds are left", () => !Directory.GetFiles(descriptors).Any(static file => Target(file).StartsWith("anon_inode:[pidfd]", StringComparison.Ordinal)));
         await RunningWatchdog.UntilAsync("no clients are left", () => Directory.GetFiles(descriptors).Count(static file => Target(file).StartsWith("socket:", StringComparison.Ordinal)) <= 4);
         Assert.Equal(0, watchdog.Children());
     }

@@ -27,6 +27,9 @@ internal sealed record ProcessBackendOptions
     /// <summary>The Node.js interpreter, or null when there is none.</summary>
     public string? NodeJs { get; init; }
 
+    /// <summary>Both.</summary>
+    public RuntimeInterpreters Interpreters => new(Python3, NodeJs);
+
     /// <summary>The name of this daemon's control group.</summary>
     public required string GroupName { get; init; }
 
