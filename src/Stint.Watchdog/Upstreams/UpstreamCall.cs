@@ -2,7 +2,7 @@
 //
 //   (1) read a body of up to 64 KiB, or with buffer_http all of it, so that slow clients do not occupy the function
 //   (2) send the head, what there is of the body, and pump the rest beside what follows
-//   (3) read the answer's head; a kept connection that turns out to be closed is replaced once, if the whole request can be sent again
+//   (3) read the answer's head; a request is never sent twice, whatever happens to the connection: it may have had its effect
 //   (4) relay the answer as it comes; 101 turns both connections into a tunnel
 using Stint.Watchdog.Functions;
 using Stint.Watchdog.Http;
@@ -61,22 +61,12 @@ internal sealed class UpstreamCall
     // (2), (3)
     private async ValueTask<bool> AskAsync()
     {
-        for (var fresh = false; ; fresh = true)
-        {
-            (_upstream, var failure) = await _function.ConnectAsync(_exchange, fresh);
-            if (_upstream is null) return await FailAsync(failure);
-            if (_exchange.Ended != EndReason.None) return await FailAsync("");
-            var repeatable = _exchange.Body.IsOver;
-            if (await _upstream.Socket.WriteAsync(MakeHead().Memory, _input.Ready))
-            {
-                if (!repeatable && _exchange.Pump is null) _exchange.Pump = PumpAsync(_upstream.Socket);
-                if (await ReadHeadAsync() is not { } problem) return true;
-                failure = problem;
-            }
-            else failure = "The function's process closed the connection before it took the request.";
-            if (!_upstream.WasUsed || !repeatable || _upstream.End > 0 || _exchange.Ended != EndReason.None) return await FailAsync(failure);
-            _upstream.Close();
-        }
+        (_upstream, var failure) = await _function.ConnectAsync(_exchange);
+        if (_upstream is null) return await FailAsync(failure);
+        if (_exchange.Ended != EndReason.None) return await FailAsync("");
+        if (!await _upstream.Socket.WriteAsync(MakeHead().Memory, _input.Ready)) return await FailAsync("The function's process closed the connection before it took the request.");
+        if (!_exchange.Body.IsOver) _exchange.Pump = PumpAsync(_upstream.Socket);
+        return await ReadHeadAsync() is not { } problem || await FailAsync(problem);
     }
 
     private async ValueTask<string?> ReadHeadAsync()

@@ -6,6 +6,10 @@ namespace Stint.Watchdog.Upstreams;
 /// <summary>A connection to the function, with what has been read from it and is still to be taken.</summary>
 internal sealed class UpstreamConnection(EventLoop loop, Descriptor socket)
 {
+    private const long MaxRest = 500; // milliseconds; of-watchdog's number, and less than what web servers wait
+
+    private long _restingSince;
+
     /// <summary>The socket.</summary>
     public Descriptor Socket => socket;
 
@@ -18,8 +22,13 @@ internal sealed class UpstreamConnection(EventLoop loop, Descriptor socket)
     /// <summary>Where they end.</summary>
     public int End { get; private set; }
 
-    /// <summary>Whether it served a call before; then it may have been closed meanwhile, which is nobody's failure.</summary>
-    public bool WasUsed { get; set; }
+    /// <summary>Whether it can serve another call: it has rested for less than any server waits, has not ended, and nothing has come that nobody asked for.</summary>
+    /// <param name="now">The loop's clock.</param>
+    public bool IsUsable(long now)
+    {
+        Span<byte> nothing = stackalloc byte[1];
+        return now - _restingSince < MaxRest && socket.TryRead(nothing) == Descriptor.WouldBlock;
+    }
 
     /// <summary>Connects.</summary>
     /// <returns>The connection, or the error number.</returns>
@@ -59,6 +68,7 @@ internal sealed class UpstreamConnection(EventLoop loop, Descriptor socket)
     {
         if (Input.Length > 0) loop.Buffers.Return(Input);
         (Input, Next, End) = ([], 0, 0);
+        _restingSince = loop.Now;
     }
 
     /// <summary>Closes it.</summary>

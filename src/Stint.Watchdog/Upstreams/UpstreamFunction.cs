@@ -28,11 +28,15 @@ internal sealed class UpstreamFunction(WatchdogSettings settings, IReadOnlyList<
 
     /// <summary>A connection to the process. While it is still starting this waits for it to listen.</summary>
     /// <param name="exchange">The call.</param>
-    /// <param name="fresh">Whether one that was used before will not do.</param>
     /// <returns>Null, with the reason, when there is none.</returns>
-    public async ValueTask<(UpstreamConnection? Connection, string Failure)> ConnectAsync(Exchange exchange, bool fresh)
+    public async ValueTask<(UpstreamConnection? Connection, string Failure)> ConnectAsync(Exchange exchange)
     {
-        if (!fresh && t_idle is { Count: > 0 } idle) return (idle.Pop(), "");
+        while (t_idle is { Count: > 0 } idle)
+        {
+            var kept = idle.Pop();
+            if (kept.IsUsable(exchange.Loop.Now)) return (kept, "");
+            kept.Close();
+        }
         Wakeup? wait = null;
         LoopTimer? timer = null;
         while (true)
@@ -62,7 +66,6 @@ internal sealed class UpstreamFunction(WatchdogSettings settings, IReadOnlyList<
     {
         var idle = t_idle ??= new();
         connection.Rest();
-        connection.WasUsed = true;
         if (idle.Count < Kept) idle.Push(connection);
         else connection.Close();
     }
