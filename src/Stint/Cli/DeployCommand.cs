@@ -21,7 +21,7 @@ internal static class DeployCommand
     /// <summary>Declares the command.</summary>
     public static Command Build(CliSession session, GlobalOptions globals)
     {
-        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a container's function.toml alone, or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
+        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a virtual machine's files or, for a container, nothing else; or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
         var folder = new Argument<string>("dir") { Description = "The function's folder." };
         var name = Named(new Option<string>("--name") { Description = "Name of the function. Default: that of the folder.", HelpName = "name" });
         var module = Named(new Option<string>("--module") { Description = "Its module. Default: _.", HelpName = "name" });
@@ -56,7 +56,7 @@ internal static class DeployCommand
 
             using var client = globals.Connect(parsed, session);
             var target = Target(path, parsed.GetValue(name), parsed.GetValue(module));
-            await using var code = source.CodeFolder is { } codeFolder ? await CodeArchive.PackAsync(codeFolder, source.HasNodeDependencies(), cancellationToken) : null;
+            await using var code = source.CodeFolder is { } codeFolder ? await CodeArchive.PackAsync(codeFolder, source.HasNodeDependencies(), source.Files, cancellationToken) : null;
             var started = session.Time.GetTimestamp();
             var function = await ShowAsync(session, target, client.DeployAsync(target, toml.ToString(), code, cancellationToken), parsed.GetValue(verbose));
             if (parsed.GetValue(json))
