@@ -54,6 +54,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 StateFolder = Path.Combine(options.State, "sandbox"),
                 LinksFolder = Path.Combine(options.State, "spares"),
                 Spares = options.Spares,
+                EmptySandboxes = options.EmptySandboxes,
                 Runtimes = RuntimeFiles.Unpack(options.State),
                 Python3 = options.Python3 ?? HostPrograms.Find("python3"),
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
@@ -136,7 +137,7 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await Host.ProbeAsync(cancellationToken).ConfigureAwait(false);
+        await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
         Registry.Start();
     }

@@ -10,7 +10,7 @@ using Stint.Telemetry.Logs;
 namespace Stint.Backends.Processes;
 
 /// <summary>
-/// A runtime with no function in it: a folder with a socket on which we listen, and the process within its walls. It becomes an instance by a LOAD frame, once.
+/// A runtime with no function in it: a folder with a socket on which we listen, and the process within its walls, or as yet only the walls. It becomes an instance by a LOAD frame, once.
 /// </summary>
 internal sealed class BlankRuntime : IAsyncDisposable
 {
@@ -51,14 +51,33 @@ internal sealed class BlankRuntime : IAsyncDisposable
         return output;
     }
 
-    /// <summary>Starts it and waits until it is up.</summary>
+    /// <summary>Makes everything but the runtime itself: walls, limits, the socket to which it will connect.</summary>
+    /// <exception cref="InstanceStartException">It cannot be made. Dispose of it.</exception>
+    public async Task PrepareAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        Listen();
+        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
+        using var limit = new CancellationTokenSource(timeout, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await Resources.Process.PrepareAsync(stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException late) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new InstanceStartException(Handshake.NotReady(timeout), late);
+        }
+    }
+
+    /// <summary>Brings it up with these limits, from wherever it is: nothing made, prepared, or up already. Each stage has the whole time.</summary>
     /// <exception cref="InstanceStartException">It did not get up. Dispose of it.</exception>
     public async Task StartAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var listener = Listen();
-        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
-        await Resources.Process.StartAsync(cancellationToken).ConfigureAwait(false);
-        _handshake = new Handshake(listener, Resources.Process.Exited, _time);
+        if (Resources.Process is null) await PrepareAsync(limits, timeout, cancellationToken).ConfigureAwait(false);
+        else await Resources.Process.SetLimitsAsync(limits, cancellationToken).ConfigureAwait(false);
+        if (_handshake is not null) return;
+        await Resources.Process!.StartAsync(cancellationToken).ConfigureAwait(false);
+        _handshake = new Handshake(Resources.Listener!, Resources.Process.Exited, _time);
         await _handshake.GreetAsync(timeout, cancellationToken).ConfigureAwait(false);
     }
 
@@ -81,7 +100,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
 
     private void Take(OutputStream stream, ReadOnlySpan<byte> piece) => Volatile.Read(ref _output)?.Take(stream, piece);
 
-    private Socket Listen()
+    private void Listen()
     {
         Directory.CreateDirectory(Resources.Folder);
         File.SetUnixFileMode(Resources.Folder, HostPrograms.TraversableFolder);
@@ -90,6 +109,5 @@ internal sealed class BlankRuntime : IAsyncDisposable
         // The sandbox's user is another one. Others cannot come here: the folder's name is random and its parent cannot be listed.
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0b110_110_110);
         listener.Listen(backlog: 64);
-        return listener;
     }
 }

@@ -5,6 +5,10 @@ namespace Stint.Backends.Processes;
 /// <summary>The command line of a runtime: interpreter, its options, our code, the socket.</summary>
 internal static class RuntimeCommand
 {
+    // `python3 runtime.py SOCKET`, except that the interpreter takes a script's bytecode (RuntimeBytecode) where it has some, which it otherwise does for modules only.
+    private const string RunCompiled =
+        "import sys, _frozen_importlib_external as loader; del sys.argv[0]; __file__ = sys.argv[0]; exec(loader.SourceFileLoader('__main__', __file__).get_code('__main__'))";
+
     /// <summary>Builds it.</summary>
     /// <param name="runtime">Which runtime.</param>
     /// <param name="options">The interpreters.</param>
@@ -15,8 +19,8 @@ internal static class RuntimeCommand
     public static IReadOnlyList<string> For(Runtime runtime, ProcessBackendOptions options, string runtimes, string socket, int memoryMiB) => runtime switch
     {
         // -I: no environment, no user site, not the working folder; -S: no site module, which would cost a third of the start; -B: nothing can be written beside the code anyway.
-        Runtime.Python3 => [Python(options), "-I", "-S", "-B", $"{runtimes}/python3/runtime.py", socket],
-        Runtime.Binary => [Python(options), "-I", "-S", "-B", $"{runtimes}/binary/runtime.py", socket],
+        Runtime.Python3 => [Python(options), "-I", "-S", "-B", "-c", RunCompiled, $"{runtimes}/python3/runtime.py", socket],
+        Runtime.Binary => [Python(options), "-I", "-S", "-B", "-c", RunCompiled, $"{runtimes}/binary/runtime.py", socket],
         // V8 sizes its heap by the host's memory unless told; a quarter is left for code, buffers and /tmp.
         Runtime.NodeJs => [Node(options), $"--max-old-space-size={Math.Max(16, memoryMiB * 3 / 4)}", $"{runtimes}/nodejs/runtime.js", socket],
         _ => throw new ArgumentOutOfRangeException(nameof(runtime)),

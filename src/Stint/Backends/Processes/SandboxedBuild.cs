@@ -37,6 +37,7 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", Limits, Command, time);
         try
         {
+            await process.PrepareAsync(cancellationToken).ConfigureAwait(false);
             await process.StartAsync(cancellationToken).ConfigureAwait(false);
             using var limits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var watch = BuildLimits.WatchAsync(command, MeasureEvery, time, limits.Token);

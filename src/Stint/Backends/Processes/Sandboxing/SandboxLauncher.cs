@@ -16,7 +16,10 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
 
     /// <inheritdoc/>
     public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits,
-        process => host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), time);
+        process => host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), time)
+    {
+        HasGate = host.Sandbox is not null,
+    };
 
     private SandboxPlan InSandbox(RuntimePlan plan, SandboxedProcess process)
     {
@@ -38,6 +41,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
             FileMiB = plan.Key.TmpMiB,
             User = process.User,
             JoinFiles = process.JoinFiles,
+            Gate = process.Gate,
         };
     }
 
