@@ -16,6 +16,12 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
 {
     private const int KindMask = 0xF000;
 
+    /// <summary>The owner's number.</summary>
+    public uint User { get; init; }
+
+    /// <summary>The group's number.</summary>
+    public uint Group { get; init; }
+
     /// <summary>A plain file.</summary>
     public bool IsFile => (Mode & KindMask) == 0x8000;
 
@@ -45,7 +51,11 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
         }
         stat = new FileStat(
             BinaryPrimitives.ReadUInt16LittleEndian(buffer[28..]), BinaryPrimitives.ReadUInt64LittleEndian(buffer[32..]),
-            BinaryPrimitives.ReadInt64LittleEndian(buffer[40..]), ReadTime(buffer[112..]), ReadTime(buffer[96..]));
+            BinaryPrimitives.ReadInt64LittleEndian(buffer[40..]), ReadTime(buffer[112..]), ReadTime(buffer[96..]))
+        {
+            User = BinaryPrimitives.ReadUInt32LittleEndian(buffer[20..]),
+            Group = BinaryPrimitives.ReadUInt32LittleEndian(buffer[24..]),
+        };
         return true;
     }
 

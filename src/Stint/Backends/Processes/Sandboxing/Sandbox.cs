@@ -52,7 +52,7 @@ internal sealed class Sandbox
         if (_setpriv is not null && plan.User is { } user)
         {
             var number = user.ToString(CultureInfo.InvariantCulture);
-            arguments.AddRange([_setpriv, "--reuid", number, "--regid", number, "--clear-groups", "--"]);
+            arguments.AddRange([_setpriv, "--reuid", number, "--regid", number, .. Groups(plan), "--"]);
         }
         arguments.Add(_bubblewrap);
         arguments.AddRange(["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--uid", "1000", "--gid", "1000", "--hostname", "function"]);
@@ -66,6 +66,9 @@ internal sealed class Sandbox
         arguments.AddRange(plan.Command);
         return new SpawnRequest { Executable = "/bin/sh", Arguments = arguments, Descriptor3 = _filter, Output = output, Gate = plan.Gate };
     }
+
+    private static IEnumerable<string> Groups(SandboxPlan plan) =>
+        plan.Groups.Count == 0 ? ["--clear-groups"] : ["--groups", string.Join(',', plan.Groups.Select(static group => group.ToString(CultureInfo.InvariantCulture)))];
 
     private void AddFileSystem(List<string> arguments, SandboxPlan plan)
     {
@@ -81,7 +84,9 @@ internal sealed class Sandbox
             foreach (var file in SandboxEtc.NetworkFiles)
                 if (File.Exists(file)) arguments.AddRange(["--ro-bind", file, file]);
         var size = (plan.TmpMiB * 1024L * 1024L).ToString(CultureInfo.InvariantCulture);
-        arguments.AddRange(["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp"]);
+        arguments.AddRange(["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm"]);
+        foreach (var device in plan.Devices) arguments.AddRange(["--dev-bind", device.Host, device.Inside]);
+        arguments.AddRange(["--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp"]);
         foreach (var mount in plan.Mounts) arguments.AddRange([mount.Access == MountAccess.ReadWrite ? "--bind" : "--ro-bind", mount.Host, mount.Inside]);
         arguments.AddRange(["--remount-ro", "/"]);
     }

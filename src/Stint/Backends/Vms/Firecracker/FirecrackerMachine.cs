@@ -1,0 +1,145 @@
+using System.Text.Json;
+using Stint.Backends.Processes.Sandboxing;
+using Stint.Backends.Vms.Disks;
+using Stint.Functions;
+using Stint.Functions.Bundles;
+
+namespace Stint.Backends.Vms.Firecracker;
+
+/// <summary>
+/// A virtual machine of Firecracker: configured by a file as UniFaaS does it, or over the API when there will be more to say to it than that: snapshots, or a clean end for a disk that stays.
+/// </summary>
+/// <param name="program">Firecracker.</param>
+/// <param name="plan">The machine.</param>
+/// <param name="jail">The jailer that starts it; null = our own sandbox.</param>
+/// <param name="time">For waits.</param>
+internal sealed class FirecrackerMachine(string program, VmPlan plan, FirecrackerJail? jail, TimeProvider time) : IMachine
+{
+    /// <summary>The guest's own copy of the image, as UniFaaS names it.</summary>
+    public const string DiskName = "rootfs.img";
+
+    /// <summary>The empty second disk.</summary>
+    public const string OverlayName = "overlay.img";
+
+    /// <summary>The configuration's name, UniFaaS's.</summary>
+    public const string ConfigurationName = "config.json";
+
+    /// <summary>All guests have it: each is alone on its tap.</summary>
+    private const string HardwareAddress = "AA:FC:00:00:00:01";
+
+    private FirecrackerConfiguration? _configuration;
+    private FirecrackerClient? _client;
+    private bool _runs;
+
+    private Hypervisor.Firecracker Switches => (Hypervisor.Firecracker)plan.Spec.Hypervisor;
+
+    private bool UsesApi => plan.Spec.Snapshot || !Switches.CopyRootfs;
+
+    // Where the hypervisor's own files are: the instance's folder, or the jail's root in it.
+    private string Home => jail?.Root ?? plan.Folder;
+
+    private string Socket => Path.Combine(jail is null ? plan.Scratch : Path.Combine(jail.Root, "run"), "api.sock");
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Command
+    {
+        get
+        {
+            IReadOnlyList<string> arguments = UsesApi ? ["--api-sock", Inside(Socket)] : ["--no-api", "--config-file", Inside(Path.Combine(Home, ConfigurationName))];
+            return jail is null ? [program, "--id", plan.Id, .. arguments] : jail.Command(arguments);
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<SandboxMount> Mounts =>
+        plan.Spec.Image is not null && !Switches.CopyRootfs ? [new(Original(), Original(), MountAccess.ReadWrite)] : [];
+
+    /// <inheritdoc/>
+    public string? GuestsDoing => null;
+
+    /// <inheritdoc/>
+    public async Task PrepareAsync(CancellationToken cancellationToken)
+    {
+        await Task.Run(() =>
+        {
+            jail?.Prepare();
+            if (jail is null && UsesApi) VmDisks.MakeFolder(plan.Scratch, plan.User);
+            _configuration = new FirecrackerConfiguration
+            {
+                BootSource = new BootSource(Given(VmFiles.Kernel), plan.CommandLine, plan.Spec.Initrd is null ? null : Given(VmFiles.Initrd)),
+                Drives = MakeDrives(cancellationToken),
+                Machine = new MachineConfiguration(plan.Spec.Cpus, plan.Spec.MemoryMiB),
+                NetworkInterfaces = [new NetworkInterface("eth0", HardwareAddress, plan.Tap)],
+            };
+            var file = Path.Combine(Home, ConfigurationName);
+            File.WriteAllBytes(file, JsonSerializer.SerializeToUtf8Bytes(_configuration, FirecrackerJson.Default.FirecrackerConfiguration));
+            CodeTree.SetExecutable(file, false);
+        }, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (!UsesApi) return;
+        var configuration = _configuration!;
+        _client = new FirecrackerClient(Socket, time);
+        await _client.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await _client.PutAsync(configuration.Machine, cancellationToken).ConfigureAwait(false);
+        await _client.PutAsync(configuration.BootSource, cancellationToken).ConfigureAwait(false);
+        foreach (var drive in configuration.Drives) await _client.PutAsync(drive, cancellationToken).ConfigureAwait(false);
+        foreach (var network in configuration.NetworkInterfaces) await _client.PutAsync(network, cancellationToken).ConfigureAwait(false);
+        await _client.StartAsync(cancellationToken).ConfigureAwait(false);
+        _runs = true;
+    }
+
+    /// <inheritdoc/>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        // A disk that goes with the instance needs no clean end.
+        if (_client is null || !_runs || Switches.CopyRootfs) return;
+        try
+        {
+            await _client.SendCtrlAltDelAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            // It has gone already, or is beyond listening; its process will tell.
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _client?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private List<Drive> MakeDrives(CancellationToken cancellationToken)
+    {
+        var drives = new List<Drive>();
+        if (plan.Spec.Image is null) return drives;
+        if (plan.Spec.OverlayMiB > 0)
+        {
+            drives.Add(new Drive("rootfs", Given(VmFiles.Image), true, true));
+            var overlay = Path.Combine(Home, OverlayName);
+            VmDisks.Empty(overlay, plan.Spec.OverlayMiB, plan.User);
+            drives.Add(new Drive("overlay", Inside(overlay), false, false));
+        }
+        else if (Switches.CopyRootfs)
+        {
+            var disk = Path.Combine(Home, DiskName);
+            VmDisks.Copy(Path.Combine(plan.Bundle, VmFiles.Image), disk, plan.User, cancellationToken);
+            drives.Add(new Drive("rootfs", Inside(disk), true, false));
+        }
+        else drives.Add(new Drive("rootfs", Original(), true, false));
+        return drives;
+    }
+
+    /// <summary>A file of the bundle, as the hypervisor sees it.</summary>
+    private string Given(string name) => jail?.Give(Path.Combine(plan.Bundle, name), name) ?? Path.Combine(plan.Bundle, name);
+
+    private string Inside(string path) => jail is null ? path : jail.Inside(path);
+
+    // The bundle has a link to it.
+    private string Original() => File.ResolveLinkTarget(Path.Combine(plan.Bundle, VmFiles.Image), returnFinalTarget: true)?.FullName ?? Path.Combine(plan.Bundle, VmFiles.Image);
+}

@@ -1,0 +1,29 @@
+using Stint.Backends.Processes.Sandboxing;
+
+namespace Stint.Backends.Vms;
+
+/// <summary>One virtual machine, as its kind of hypervisor makes it and lets us speak to it. The order is that of the members.</summary>
+internal interface IMachine : IAsyncDisposable
+{
+    /// <summary>Makes the files that the hypervisor needs, and what it connects to.</summary>
+    /// <exception cref="InstanceStartException">They cannot be made.</exception>
+    /// <exception cref="IOException">The same.</exception>
+    Task PrepareAsync(CancellationToken cancellationToken);
+
+    /// <summary>The program and its arguments.</summary>
+    IReadOnlyList<string> Command { get; }
+
+    /// <summary>What of the host's files it sees besides the instance's folder.</summary>
+    IReadOnlyList<SandboxMount> Mounts { get; }
+
+    /// <summary>Connects with the hypervisor that has been started, tells it what it still has to know, and lets the guest run.</summary>
+    /// <exception cref="InstanceStartException">It refused; the message has its words.</exception>
+    /// <exception cref="IOException">The connection broke; its exit says more.</exception>
+    Task StartAsync(CancellationToken cancellationToken);
+
+    /// <summary>What the guest did to end the machine, as far as the hypervisor has said so: "powered off"; null when it has not.</summary>
+    string? GuestsDoing { get; }
+
+    /// <summary>Asks the hypervisor to end. That it does not is no failure: it will be killed.</summary>
+    Task StopAsync(CancellationToken cancellationToken);
+}
