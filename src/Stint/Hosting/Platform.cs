@@ -21,6 +21,7 @@ using Stint.Functions.Registry;
 using Stint.Functions.Specification;
 using Stint.Ingress.Coap;
 using Stint.Invocations;
+using Stint.Network;
 using Stint.Pools;
 using Stint.Routing;
 using Stint.Telemetry.Logs;
@@ -60,10 +61,20 @@ internal sealed partial class Platform : IAsyncDisposable
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
                 // One daemon for each state folder: the next one with the same finds what this one leaves if it is killed.
                 GroupName = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(options.State)))[..12],
+                NetworkDefault = options.NetworkDefault,
                 Isolation = options.Isolation,
             };
+            Network = new HostNetwork(new NetworkOptions
+            {
+                Subnet = options.NetworkSubnet ?? NetworkOptions.DefaultSubnet,
+                NameServers = options.NetworkDns,
+                Allowed = options.NetworkAllow,
+                Stock = options.NetworkStock,
+                Daemon = processes.GroupName,
+                Folder = Path.Combine(options.State, "network"),
+            }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Host = new ProcessHost(processes, time, loggers.CreateLogger<ProcessHost>());
+            Host = new ProcessHost(processes, Network, time, loggers.CreateLogger<ProcessHost>());
             Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
             Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
@@ -100,6 +111,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }
 
+    /// <summary>The instances' part of the host's network.</summary>
+    public HostNetwork Network { get; }
+
     /// <summary>The host's sandbox and limits.</summary>
     public ProcessHost Host { get; }
 
@@ -131,12 +145,14 @@ internal sealed partial class Platform : IAsyncDisposable
     public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
 
     /// <summary>What an operator should know about this host, one sentence each.</summary>
-    public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
+    public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null, Host.NetworkPolicy.Warning }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        await Network.RemoveLeftoversAsync().ConfigureAwait(false);
+        if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
         await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
         Registry.Start();
@@ -172,7 +188,9 @@ internal sealed partial class Platform : IAsyncDisposable
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
+        await Host.Networks.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
+        await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();

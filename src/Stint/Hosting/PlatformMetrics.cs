@@ -92,6 +92,9 @@ internal static class PlatformMetrics
         text.Family("stint_empty_sandbox_starts_total", MetricKind.Counter, "Starts that took a waiting sandbox, but found no waiting interpreter.").Sample(platform.Spares.TakenEmpty);
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Host.SandboxProblem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Host.LimitsProblem is null ? 1 : 0);
+        if (platform.Host.Networks is { IsReady: true } or { Problem: not null })
+            text.Family("stint_outbound_available", MetricKind.Gauge, "1 when functions can have a way to the world; not there before one needs it.").Sample(platform.Host.Networks.IsReady ? 1 : 0);
+        text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(platform.Host.Networks.Count);
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
     }
 

@@ -22,6 +22,7 @@ internal static class FunctionViews
         var pool = platform.Router.Find(function.Name)?.Describe();
         var counters = platform.Router.Find(function.Name)?.Counters;
         var spec = function.Serving?.Spec ?? function.Spec;
+        var network = spec?.Process is { } process ? platform.Host.NetworkPolicy.Describe(process.Network) : default;
         return Fill(platform, function, new FunctionDetailView
         {
             Name = function.Name.Name,
@@ -31,7 +32,8 @@ internal static class FunctionViews
             MemoryMiB = spec?.MemoryMiB ?? 0,
             Cpus = spec?.Process?.Cpus ?? spec?.Container?.Cpus ?? spec?.Vm?.Cpus ?? 0,
             Pids = spec?.Process?.Pids ?? spec?.Container?.Pids ?? 0,
-            Network = (spec?.Process?.Network.ToString() ?? spec?.Container?.Network.ToString() ?? (spec?.Vm is null ? "" : "tap")).ToLowerInvariant(),
+            Network = (spec switch { { Process: not null } => network.Access.ToString(), { Container: { } container } => container.Network.ToString(), { Vm: not null } => "tap", _ => "" }).ToLowerInvariant(),
+            NetworkProblem = network.Problem ?? "",
             Image = spec?.Container?.Image ?? spec?.Vm?.Image ?? spec?.Vm?.Initrd ?? "",
             ContainerRuntime = spec?.Container?.Runtime ?? "",
             Kernel = spec?.Vm?.Kernel ?? "",

@@ -1,5 +1,6 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 
 namespace Stint.Backends.Processes;
 
@@ -11,6 +12,10 @@ internal interface IRuntimeLauncher
 
     /// <summary>Whether runtimes have a view of the file system of their own, in which the code lies at <see cref="Sandboxing.SandboxPaths.Code"/>; else they see the host's folders as they are.</summary>
     bool HasOwnView { get; }
+
+    /// <summary>What of the network a function gets here that asks for this; null = it does not say.</summary>
+    /// <exception cref="InstanceStartException">It asks for what it cannot have here; the message says why.</exception>
+    ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken);
 
     /// <summary>A runtime of that kind; nothing is made yet.</summary>
     IRuntimeProcess Create(RuntimePlan plan);

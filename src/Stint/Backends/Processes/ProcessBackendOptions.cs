@@ -1,3 +1,5 @@
+using Stint.Functions;
+
 namespace Stint.Backends.Processes;
 
 /// <summary>Where the process backend keeps things and what it runs functions with.</summary>
@@ -26,6 +28,9 @@ internal sealed record ProcessBackendOptions
 
     /// <summary>The Node.js interpreter, or null when there is none.</summary>
     public string? NodeJs { get; init; }
+
+    /// <summary>What functions get of the network that do not say.</summary>
+    public required NetworkAccess NetworkDefault { get; init; }
 
     /// <summary>The name of this daemon's control group.</summary>
     public required string GroupName { get; init; }

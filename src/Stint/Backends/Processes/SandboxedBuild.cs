@@ -34,7 +34,7 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         var turn = new Lock();
         var output = new LineSplitter(Line);
         var error = new LineSplitter(Line);
-        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", Limits, Command, time);
+        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", Limits, NetworkAccess.Host, Command, time);
         try
         {
             await process.PrepareAsync(cancellationToken).ConfigureAwait(false);

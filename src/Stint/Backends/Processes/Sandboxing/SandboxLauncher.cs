@@ -1,4 +1,5 @@
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 
 namespace Stint.Backends.Processes.Sandboxing;
 
@@ -15,7 +16,11 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
     public bool HasOwnView => host.Sandbox is not null;
 
     /// <inheritdoc/>
-    public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits,
+    public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) =>
+        host.Sandbox is null ? new(NetworkAccess.Host) : host.NetworkPolicy.ResolveAsync(asked, cancellationToken);
+
+    /// <inheritdoc/>
+    public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits, plan.Key.Network,
         process => host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), time)
     {
         HasGate = host.Sandbox is not null,
@@ -37,6 +42,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
             Mounts = mounts,
             Environment = RuntimeCommand.Environment,
             Network = plan.Key.Network,
+            Outbound = process.Outbound,
             TmpMiB = plan.Key.TmpMiB,
             FileMiB = plan.Key.TmpMiB,
             User = process.User,

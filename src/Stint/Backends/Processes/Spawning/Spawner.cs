@@ -21,6 +21,7 @@ internal sealed class Spawner : IDisposable
     private readonly ConcurrentQueue<(SpawnRequest Request, TaskCompletionSource<ChildProcess> Started)> _requests = new();
     private readonly List<Watch> _watches = [];
     private readonly byte[] _piece = new byte[PieceSize];
+    private readonly ThreadNetwork _network;
     private readonly Thread _thread;
     private readonly int _wake = Posix.Check(Posix.eventfd(0, Posix.CloseOnExec | Posix.NonBlocking), "eventfd");
     private Posix.PollEntry[] _entries = new Posix.PollEntry[16];
@@ -29,6 +30,7 @@ internal sealed class Spawner : IDisposable
     /// <summary>Starts the thread.</summary>
     public Spawner()
     {
+        _network = new ThreadNetwork(); // all threads are in the daemon's network now
         _thread = new Thread(Run) { Name = "stint-spawner", IsBackground = true };
         _thread.Start();
     }
@@ -52,6 +54,7 @@ internal sealed class Spawner : IDisposable
         Wake();
         _thread.Join();
         _ = Posix.close(_wake);
+        _network.Dispose();
         while (_requests.TryDequeue(out var left)) left.Started.TrySetException(new ObjectDisposedException(nameof(Spawner)));
     }
 
@@ -148,7 +151,16 @@ internal sealed class Spawner : IDisposable
             // Only our ends: the child writes to ordinary, blocking pipes.
             Posix.Check(Posix.fcntl(output[0], Posix.SetStatusFlags, Posix.NonBlocking), "fcntl");
             Posix.Check(Posix.fcntl(error[0], Posix.SetStatusFlags, Posix.NonBlocking), "fcntl");
-            var pid = SpawnWithOutput(request, output[1], error[1]);
+            int pid;
+            _network.Enter(request.Network);
+            try
+            {
+                pid = SpawnWithOutput(request, output[1], error[1]);
+            }
+            finally
+            {
+                _network.Leave();
+            }
             var child = new ChildProcess(pid, Posix.OpenPidfd(pid));
             _watches.Add(new Watch(child, request.Output, pid) { Out = output[0], Error = error[0], Pidfd = Posix.OpenPidfd(pid) });
             output[0] = error[0] = -1;
