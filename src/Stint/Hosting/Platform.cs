@@ -1,6 +1,7 @@
 // The parts of a daemon and how they know each other:
 //
-//   Ingress ─▶ Router ─▶ Pools ─▶ ProcessBackend ─▶ ProcessHost (sandbox, control groups, spawner)
+//   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
+//                ▲              └▶ ProcessBackend ─▶ ProcessHost (sandbox, control groups, spawner)
 //                ▲                      ▲ bundles
 //   FunctionRegistry ───────────▶ BundleStore ─▶ SandboxedBuild
 //                ▲
@@ -9,8 +10,10 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Stint.Backends;
+using Stint.Backends.Callbacks;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
+using Stint.Backends.Vms;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -36,7 +39,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ConcurrentDictionary<FunctionName, BundleLease?> _bundlesInUse = new();
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
-    private readonly ProcessBackend _backend;
+    private readonly ProcessBackend _processes;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
@@ -80,9 +83,11 @@ internal sealed partial class Platform : IAsyncDisposable
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
             var launcher = new SandboxLauncher(Host, processes, time);
             Spares = new Spares(launcher, processes, time, loggers.CreateLogger<Spares>());
-            _backend = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            _processes = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
-            Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
+            Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
+            Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
                 OnServing = Serve,
@@ -126,6 +131,12 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Runtimes that wait for a function.</summary>
     public Spares Spares { get; }
 
+    /// <summary>Where guests say that they are ready.</summary>
+    public CallbackServer Callbacks { get; }
+
+    /// <summary>Runs <c>[vm]</c> functions.</summary>
+    public VmBackend Vms { get; }
+
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
 
@@ -152,6 +163,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await Network.RemoveLeftoversAsync().ConfigureAwait(false);
+        Vms.Host.RemoveLeftovers();
         if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
         await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
@@ -187,6 +199,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
+        await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Host.Networks.DisposeAsync().ConfigureAwait(false);
         Host.Dispose();
@@ -195,6 +208,19 @@ internal sealed partial class Platform : IAsyncDisposable
         Budget.Dispose();
         _folders.Dispose();
     }
+
+    private IBackend BackendOf(FunctionVersion version) => version.Spec.Vm is null ? _processes : Vms;
+
+    private static VmBackendOptions VmOptions(DaemonOptions options, string daemon) => new()
+    {
+        RunFolder = options.VmFolder ?? Path.Combine(Path.GetTempPath(), "faas"),
+        StateFolder = Path.Combine(options.State, "vms"),
+        Qemu = options.Qemu ?? HostPrograms.Find("qemu-system-x86_64"),
+        Firecracker = options.Firecracker ?? HostPrograms.Find("firecracker"),
+        Jailer = options.Jailer ?? HostPrograms.Find("jailer"),
+        Kvm = options.Kvm,
+        Daemon = daemon,
+    };
 
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
@@ -209,7 +235,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         try
         {
-            await using var instance = await _backend.StartAsync(version, cancellationToken).ConfigureAwait(false);
+            await using var instance = await BackendOf(version).StartAsync(version, cancellationToken).ConfigureAwait(false);
         }
         catch (InstanceStartException failure)
         {
@@ -221,7 +247,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
         var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
-        _backend.Expect(version);
+        _processes.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults

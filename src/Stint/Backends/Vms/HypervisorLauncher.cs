@@ -4,11 +4,11 @@
 //   bwrap … --dev-bind /dev/net/tun … --dev-bind /dev/kvm … --bind TMP/faas/ID TMP/faas/ID --ro-bind BUNDLE BUNDLE … qemu-system-x86_64 …
 //
 // It shares the daemon's network namespace, or the one that its tap is in: a tap is opened by name in the namespace of whoever opens it.
+using System.Runtime.InteropServices;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
-using Stint.Backends.Vms.Kvm;
 using Stint.Functions;
 
 namespace Stint.Backends.Vms;
@@ -16,15 +16,14 @@ namespace Stint.Backends.Vms;
 /// <summary>Starts hypervisors within walls.</summary>
 internal sealed class HypervisorLauncher
 {
-    private const string TunDevice = "/dev/net/tun";
-
     // Disks and saved memory: RLIMIT_FSIZE is for functions. What a guest can write is bounded by its disks' sizes.
     private const int FileMiB = 1 << 24;
     private const int TmpMiB = 16;
 
     private readonly ProcessHost _host;
     private readonly TimeProvider _time;
-    private readonly KvmDevice? _kvm;
+    private readonly HostDevice? _kvm;
+    private readonly HostDevice? _tun;
 
     /// <param name="host">What processes share.</param>
     /// <param name="folder">A folder of the daemon's state.</param>
@@ -32,17 +31,29 @@ internal sealed class HypervisorLauncher
     public HypervisorLauncher(ProcessHost host, string folder, TimeProvider time)
     {
         (_host, _time) = (host, time);
+        int? group = host.IsRoot && host.Sandbox is not null ? DeviceGroup : null;
         try
         {
             Directory.CreateDirectory(folder);
             File.SetUnixFileMode(folder, HostPrograms.TraversableFolder);
-            _kvm = KvmDevice.Open(folder, host.IsRoot && host.Sandbox is not null ? KvmGroup : null);
+            _tun = HostDevice.Open(HostDevice.Tun, folder, group);
         }
         catch (IOException missing)
         {
-            KvmProblem = missing.Message;
+            TapProblem = missing.Message;
+        }
+        try
+        {
+            _kvm = HostDevice.Open(HostDevice.Kvm, folder, group);
+        }
+        catch (IOException missing)
+        {
+            KvmProblem = $"{missing.Message}: either the processor has no virtualization, or it is off in the firmware, or the kernel's kvm module is not loaded";
         }
     }
+
+    /// <summary>Why hypervisors cannot open taps; null when they can.</summary>
+    public string? TapProblem { get; }
 
     /// <summary>Why hypervisors cannot open KVM; null when they can, which does not mean that it works.</summary>
     public string? KvmProblem { get; }
@@ -53,24 +64,34 @@ internal sealed class HypervisorLauncher
     /// <summary>A user for a hypervisor, when the daemon is root. It goes back with the process.</summary>
     public int? TakeUser() => _host.TakeUser();
 
+    /// <summary>Gives one back that no process was made for.</summary>
+    public void ReturnUser(int? user)
+    {
+        if (user is { } number) _host.Users.Return(number);
+    }
+
     /// <summary>A hypervisor's process; nothing is started yet.</summary>
-    public SandboxedProcess Create(HypervisorPlan plan) =>
-        new(_host, plan.Id, plan.Limits, process => _host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), _time) { User = plan.User };
+    public SandboxedProcess Create(HypervisorPlan plan) => new(_host, plan.Id, plan.Limits, NetworkAccess.Host, process => Command(plan, process), _time) { User = plan.User };
 
     // The last number of the daemon's stretch would do as well; this one lies above all stretches.
-    private static int KvmGroup => SandboxUsers.End;
+    private static int DeviceGroup => SandboxUsers.End;
+
+    private SpawnRequest Command(HypervisorPlan plan, SandboxedProcess process) => (plan, _host.Sandbox) switch
+    {
+        ({ IsJailed: true }, _) => Jailed(plan, process),
+        (_, { } sandbox) => sandbox.Command(InSandbox(plan, process), plan.Output) with { Network = plan.Namespace },
+        _ => Plain(plan, process),
+    };
 
     private SandboxPlan InSandbox(HypervisorPlan plan, SandboxedProcess process)
     {
-        var devices = new List<SandboxMount>();
-        if (plan.UsesTap) devices.Add(new(TunDevice, TunDevice));
-        if (plan.UsesKvm && _kvm is not null) devices.Add(new(_kvm.Path, KvmDevice.UsualPath));
+        HostDevice[] devices = [.. new[] { plan.UsesTap ? _tun : null, plan.UsesKvm ? _kvm : null }.OfType<HostDevice>()];
         return new SandboxPlan
         {
             Command = plan.Command(process.User),
             Mounts = plan.Mounts,
-            Devices = devices,
-            Groups = plan.UsesKvm && _kvm?.Group is { } group ? [group] : [],
+            Devices = [.. devices.Select(static device => new SandboxMount(device.Path, device.UsualPath))],
+            Groups = [.. devices.Select(static device => device.Group).OfType<int>().Distinct()],
             Network = plan.UsesTap ? NetworkAccess.Host : NetworkAccess.None,
             Environment = plan.Environment,
             TmpMiB = TmpMiB,
@@ -81,15 +102,24 @@ internal sealed class HypervisorLauncher
     }
 
     // --isolation none: limits where the host has control groups. It still dies with the daemon.
-    private static SpawnRequest Plain(HypervisorPlan plan, SandboxedProcess process)
+    private static SpawnRequest Plain(HypervisorPlan plan, SandboxedProcess process) => Behind([Required("setpriv", "util-linux"), "--pdeathsig", "KILL", "--"], plan, process);
+
+    // The jailer is root and makes its own walls; becoming an ordinary user, it loses the signal that ends it with the daemon. Bubblewrap keeps that, and a namespace of processes that ends with it, and nothing else.
+    private static SpawnRequest Jailed(HypervisorPlan plan, SandboxedProcess process) =>
+        Behind([Required("bwrap", "bubblewrap"), "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent", "--cap-add", "ALL", "--"], plan, process);
+
+    private static string Required(string program, string package) =>
+        HostPrograms.Find(program) ?? throw new InstanceStartException($"{program} is not installed. Install it: apt-get install {package}") { IsHostsFault = true };
+
+    private static SpawnRequest Behind(IReadOnlyList<string> before, HypervisorPlan plan, SandboxedProcess process)
     {
         var preamble = Sandbox.Preamble(new SandboxPlan { Command = [], Mounts = [], TmpMiB = TmpMiB, FileMiB = FileMiB, JoinFiles = process.JoinFiles });
-        var setpriv = HostPrograms.Find("setpriv") ?? throw new InstanceStartException("setpriv is not installed. Install it: apt-get install util-linux") { IsHostsFault = true };
         return new SpawnRequest
         {
             Executable = "/bin/sh",
-            Arguments = ["sh", "-c", preamble, "sh", setpriv, "--pdeathsig", "KILL", "--", .. plan.Command(null)],
+            Arguments = ["sh", "-c", preamble, "sh", .. before, .. plan.Command(process.User)],
             Environment = [.. plan.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
+            Network = plan.Namespace,
             Output = plan.Output,
         };
     }
@@ -112,6 +142,12 @@ internal sealed record HypervisorPlan
 
     /// <summary>Whether it opens a tap.</summary>
     public bool UsesTap { get; init; }
+
+    /// <summary>The network namespace of the tap; null = the daemon's.</summary>
+    public SafeHandle? Namespace { get; init; }
+
+    /// <summary>Whether Firecracker's jailer makes the walls.</summary>
+    public bool IsJailed { get; init; }
 
     /// <summary>Whether it opens KVM.</summary>
     public bool UsesKvm { get; init; }

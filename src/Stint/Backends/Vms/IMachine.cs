@@ -21,9 +21,10 @@ internal interface IMachine : IAsyncDisposable
     /// <exception cref="IOException">The connection broke; its exit says more.</exception>
     Task StartAsync(CancellationToken cancellationToken);
 
-    /// <summary>What the guest did to end the machine, as far as the hypervisor has said so: "powered off"; null when it has not.</summary>
-    string? GuestsDoing { get; }
+    /// <summary>What the guest did to end the machine, to follow "the guest", as far as the hypervisor has said so; null when it has not. For a machine whose process has ended; never faults.</summary>
+    Task<string?> GuestsDoingAsync();
 
     /// <summary>Asks the hypervisor to end. That it does not is no failure: it will be killed.</summary>
-    Task StopAsync(CancellationToken cancellationToken);
+    /// <returns>How long it may take over it.</returns>
+    Task<TimeSpan> StopAsync(CancellationToken cancellationToken);
 }

@@ -1,3 +1,5 @@
+using Stint.Hosting;
+
 namespace Stint.Backends.Vms;
 
 /// <summary>Where the VM backend keeps things and what it runs virtual machines with.</summary>
@@ -17,6 +19,9 @@ internal sealed record VmBackendOptions
 
     /// <summary>Firecracker's jailer; null when there is none.</summary>
     public string? Jailer { get; init; }
+
+    /// <summary>When to use KVM.</summary>
+    public KvmUse Kvm { get; init; }
 
     /// <summary>What tells this daemon from others on the host, and is the same after a restart.</summary>
     public required string Daemon { get; init; }

@@ -22,6 +22,9 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
     /// <summary>The group's number.</summary>
     public uint Group { get; init; }
 
+    /// <summary>Of a device file, which device: a number as mknod(2) takes it.</summary>
+    public ulong Device { get; init; }
+
     /// <summary>A plain file.</summary>
     public bool IsFile => (Mode & KindMask) == 0x8000;
 
@@ -55,9 +58,13 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
         {
             User = BinaryPrimitives.ReadUInt32LittleEndian(buffer[20..]),
             Group = BinaryPrimitives.ReadUInt32LittleEndian(buffer[24..]),
+            Device = DeviceNumber(BinaryPrimitives.ReadUInt32LittleEndian(buffer[128..]), BinaryPrimitives.ReadUInt32LittleEndian(buffer[132..])),
         };
         return true;
     }
+
+    // makedev(3) of glibc and musl
+    private static ulong DeviceNumber(ulong major, ulong minor) => (major & 0xfffff000) << 32 | (major & 0xfff) << 8 | (minor & 0xffffff00) << 12 | (minor & 0xff);
 
     private static long ReadTime(ReadOnlySpan<byte> timestamp) =>
         BinaryPrimitives.ReadInt64LittleEndian(timestamp) * 1_000_000_000 + BinaryPrimitives.ReadUInt32LittleEndian(timestamp[8..]);

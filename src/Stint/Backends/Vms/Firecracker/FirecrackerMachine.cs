@@ -27,6 +27,9 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
     /// <summary>All guests have it: each is alone on its tap.</summary>
     private const string HardwareAddress = "AA:FC:00:00:00:01";
 
+    // A guest that writes its disk back before it restarts.
+    private static readonly TimeSpan RestartGrace = TimeSpan.FromSeconds(5);
+
     private FirecrackerConfiguration? _configuration;
     private FirecrackerClient? _client;
     private bool _runs;
@@ -55,7 +58,7 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
         plan.Spec.Image is not null && !Switches.CopyRootfs ? [new(Original(), Original(), MountAccess.ReadWrite)] : [];
 
     /// <inheritdoc/>
-    public string? GuestsDoing => null;
+    public Task<string?> GuestsDoingAsync() => Task.FromResult<string?>(null);
 
     /// <inheritdoc/>
     public async Task PrepareAsync(CancellationToken cancellationToken)
@@ -93,10 +96,10 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
     }
 
     /// <inheritdoc/>
-    public async Task StopAsync(CancellationToken cancellationToken)
+    public async Task<TimeSpan> StopAsync(CancellationToken cancellationToken)
     {
         // A disk that goes with the instance needs no clean end.
-        if (_client is null || !_runs || Switches.CopyRootfs) return;
+        if (_client is null || !_runs || Switches.CopyRootfs) return TimeSpan.Zero;
         try
         {
             await _client.SendCtrlAltDelAsync(cancellationToken).ConfigureAwait(false);
@@ -105,6 +108,7 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
         {
             // It has gone already, or is beyond listening; its process will tell.
         }
+        return RestartGrace;
     }
 
     /// <inheritdoc/>

@@ -125,7 +125,7 @@ internal sealed class KvmProbe(HypervisorLauncher launcher, string qemu, string 
     private string Circumstances()
     {
         var kernel = File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
-        FileStat.TryRead(KvmDevice.UsualPath, out var device);
+        FileStat.TryRead(HostDevice.Kvm, out var device);
         FileStat.TryRead(File.ResolveLinkTarget(qemu, returnFinalTarget: true)?.FullName ?? qemu, out var program);
         return string.Create(CultureInfo.InvariantCulture, $"linux {kernel}, /dev/kvm {device.Mode:x} {device.User}:{device.Group}, {qemu} {program.Size} {program.Modified}");
     }

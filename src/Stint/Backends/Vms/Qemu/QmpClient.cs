@@ -32,6 +32,9 @@ internal sealed class QmpClient : IAsyncDisposable
         _reading = ReadAsync();
     }
 
+    /// <summary>Ends, never faulted, with the connection: all events have been told then.</summary>
+    public Task Ended => _reading;
+
     /// <summary>Waits for the greeting and takes up commands.</summary>
     /// <param name="stream">The connection, the client's from now on.</param>
     /// <param name="onEvent">Told of each event; must be quick and not throw.</param>
