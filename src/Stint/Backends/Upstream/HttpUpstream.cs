@@ -1,4 +1,4 @@
-// The connections of one instance. A call takes an idle one or opens another; the pool (Stint.Pools) sees to it that there are never more calls than the instance takes.
+// The connections of one instance. A call takes an idle one or opens another; the pool sees to it that there are never more calls than the instance takes.
 //
 // Nothing is sent twice: a function's GET may have effects, whatever HTTP says of it. So a connection must be known to be alive before it is used again:
 //

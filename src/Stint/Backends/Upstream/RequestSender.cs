@@ -42,8 +42,14 @@ internal sealed class RequestSender(Socket socket)
             ArrayPool<byte>.Shared.Return(request.Rented);
             return;
         }
-        if (_body is null && first.IsCompletedSuccessfully && first.GetAwaiter().GetResult() == request.Length) ArrayPool<byte>.Shared.Return(request.Rented);
-        else Sending = SendAsync(first, request);
+        if (!first.IsCompletedSuccessfully)
+        {
+            Sending = SendAsync(first, request);
+            return;
+        }
+        var sent = first.GetAwaiter().GetResult();
+        if (sent == request.Length && _body is null) ArrayPool<byte>.Shared.Return(request.Rented);
+        else Sending = SendAsync(new ValueTask<int>(sent), request);
     }
 
     /// <summary>The rest is of no use any more. <see cref="Sending"/> ends soon, at once if the socket is disposed of as well.</summary>

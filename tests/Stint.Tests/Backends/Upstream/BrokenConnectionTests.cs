@@ -245,7 +245,7 @@ public sealed class BrokenConnectionTests
         }
     }
 
-    private static async Task<bool> AtMostOnceAsync(IList<string> deeds, int size)
+    private static async Task<bool> AtMostOnceAsync(List<string> deeds, int size)
     {
         var turn = 0;
         await using var rig = new UpstreamRig(async peer =>

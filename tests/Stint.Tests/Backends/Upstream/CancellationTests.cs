@@ -8,9 +8,11 @@ using Stint.Tests.Time;
 namespace Stint.Tests.Backends.Upstream;
 
 /// <summary>A caller that leaves, or a deadline that passes, at every stage of a call.</summary>
-public sealed class CancellationTests
+public sealed class CancellationTests : IDisposable
 {
     private readonly CancellationTokenSource _caller = new();
+
+    public void Dispose() => _caller.Dispose();
 
     [Fact]
     public async Task Before_anything_was_done_nothing_is()

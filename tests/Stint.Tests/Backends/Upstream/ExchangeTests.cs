@@ -1,5 +1,4 @@
 using System.Text;
-using Stint.Backends.Upstream;
 using Stint.Invocations;
 
 namespace Stint.Tests.Backends.Upstream;

@@ -4,10 +4,12 @@ using Stint.Backends.Upstream;
 
 namespace Stint.Tests.Backends.Upstream;
 
-public sealed class ReadinessTests
+public sealed class ReadinessTests : IDisposable
 {
     private readonly TaskCompletionSource<string> _ended = new();
     private readonly CancellationTokenSource _limit = new(RawPeer.Limit);
+
+    public void Dispose() => _limit.Dispose();
 
     [Fact]
     public async Task A_port_that_opens_later_is_waited_for_and_its_connection_serves_the_first_call()

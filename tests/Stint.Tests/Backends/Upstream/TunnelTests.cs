@@ -1,19 +1,19 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
-using System.Text;
 using Microsoft.AspNetCore.Http;
 using Stint.Functions;
-using Stint.Ingress.Http;
 
 namespace Stint.Tests.Backends.Upstream;
 
 /// <summary>WebSocket, and whatever else two sides agree on, through the whole way: client → endpoint → pool → upstream → server.</summary>
-public sealed class TunnelTests
+public sealed class TunnelTests : IDisposable
 {
     private static readonly FunctionSpec Spec = new() { ConcurrentRequests = 16, MaxInstances = 1, Timeout = TimeSpan.FromMilliseconds(500) };
 
     private readonly CancellationTokenSource _limit = new(RawPeer.Limit);
+
+    public void Dispose() => _limit.Dispose();
 
     [Theory]
     [InlineData(1), InlineData(2)]
