@@ -199,6 +199,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
+        Vms.Host.Dispose();
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Host.Networks.DisposeAsync().ConfigureAwait(false);

@@ -32,6 +32,12 @@ internal sealed class VmFolders(string root, string daemon)
         return left;
     }
 
+    /// <summary>Removes the folder of them all, when no machine of anybody is in it.</summary>
+    public void RemoveRoot()
+    {
+        if (FileStat.TryRead(root, out var stat) && stat.IsFolder && stat.User == Processes.Spawning.Posix.geteuid() && !Directory.EnumerateFileSystemEntries(root).Any()) Directory.Delete(root);
+    }
+
     /// <summary>Makes an instance's folder: the daemon's own, in which the hypervisor's user may open what it is given but make nothing.</summary>
     /// <returns>Its path.</returns>
     /// <exception cref="InstanceStartException">It cannot be made; the message says what to do.</exception>

@@ -10,7 +10,7 @@ using Stint.Telemetry.Logs;
 namespace Stint.Backends.Vms;
 
 /// <summary>What virtual machines share of this host: hypervisors, KVM, the network, the callback server.</summary>
-internal sealed partial class VmHost
+internal sealed partial class VmHost : IDisposable
 {
     private readonly VmBackendOptions _options;
     private readonly KvmProbe? _probe;
@@ -101,6 +101,19 @@ internal sealed partial class VmHost
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             NotRemoved(Logger, failure.Message);
+        }
+    }
+
+    /// <summary>Removes what is common to instances; they have gone.</summary>
+    public void Dispose()
+    {
+        try
+        {
+            Folders.RemoveRoot();
+        }
+        catch (IOException)
+        {
+            // Another daemon has made a folder in it in between.
         }
     }
 
