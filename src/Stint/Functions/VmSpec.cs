@@ -36,6 +36,9 @@ internal sealed record VmSpec
     /// <summary><c>snapshot</c>: instances after the first resume from a snapshot of one that was ready, where that is possible.</summary>
     public bool Snapshot { get; init; } = true;
 
+    /// <summary><c>on-resume</c>: a path of the guest that is asked when an instance has resumed, before its first call; null = none.</summary>
+    public string? OnResume { get; init; }
+
     /// <summary>Whether the guest says by itself that it is ready; otherwise it is ready when its port accepts.</summary>
     public bool CallsBack => Cmdline.Contains(CallbackPlaceholder, StringComparison.Ordinal);
 

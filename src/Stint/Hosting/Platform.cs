@@ -168,6 +168,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
         if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
         Registry.Start();
+        Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
 
     /// <summary>Functions as CoAP shows them.</summary>
@@ -199,7 +200,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
-        Vms.Host.Dispose();
+        await Vms.Host.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Host.Networks.DisposeAsync().ConfigureAwait(false);
@@ -220,6 +221,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Firecracker = options.Firecracker ?? HostPrograms.Find("firecracker"),
         Jailer = options.Jailer ?? HostPrograms.Find("jailer"),
         Kvm = options.Kvm,
+        NetworkStock = options.NetworkStock,
         Daemon = daemon,
     };
 
@@ -267,6 +269,8 @@ internal sealed partial class Platform : IAsyncDisposable
             old?.Dispose();
             return fresh;
         }, bundle);
+        // A function that was a virtual machine's and is none any more.
+        if (version.Spec.Vm is null) Vms.Host.Snapshots.Forget(version.Name);
         Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
@@ -283,6 +287,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Removed(_logger, name);
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
+        Vms.Host.Snapshots.Forget(name);
         Logs.Remove(name);
     }
 

@@ -74,7 +74,7 @@ internal sealed partial class HostNetwork : IAsyncDisposable
     public string? Warning => _warning;
 
     /// <summary>The largest packet that the way out takes, bytes.</summary>
-    internal int Mtu => _mtu;
+    public int Mtu => _mtu;
 
     /// <summary>Removes what a run of this daemon that was killed has left. Quick when there is nothing.</summary>
     public async Task RemoveLeftoversAsync()

@@ -61,6 +61,9 @@ internal sealed class HypervisorLauncher
     /// <summary>Why nothing may run.</summary>
     public string? Refusal => _host.RefusesToRun ? _host.SandboxProblem : null;
 
+    /// <summary>Whether hypervisors see files where we want them to.</summary>
+    public bool HasOwnView => _host.Sandbox is not null;
+
     /// <summary>A user for a hypervisor, when the daemon is root. It goes back with the process.</summary>
     public int? TakeUser() => _host.TakeUser();
 

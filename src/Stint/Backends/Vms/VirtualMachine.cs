@@ -4,18 +4,20 @@
 //   2. its files and its hypervisor's process, within walls and limits
 //   3. what the hypervisor still has to be told, and the guest runs
 //   4. ready: its callback has come, or its port accepts
+//   5. the first one of a version is written to disk, before it has seen any call; from then on machines of the version resume from that in steps 2 and 3
 //
 // It ends when the process ends, when its kernel panics, or when it is disposed of; whichever comes first gives the reason. Releasing goes the other way round, and frees whatever of it there is.
 using System.ComponentModel;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Stint.Backends.Callbacks;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Upstream;
-using Stint.Backends.Vms.Disks;
+using Stint.Backends.Vms.Snapshots;
 using Stint.Functions;
 
 namespace Stint.Backends.Vms;
@@ -33,6 +35,9 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
 
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(1);
 
+    // Of a machine of many GiB, on a slow disk.
+    private static readonly TimeSpan SaveLimit = TimeSpan.FromSeconds(60);
+
     private readonly Lock _lock = new();
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly VmSpec _spec = version.Spec.Vm!;
@@ -46,6 +51,8 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     private SandboxedProcess? _process;
     private HttpReadiness? _readiness;
     private Task? _disposal;
+    private string? _key;
+    private VmSnapshot? _snapshot;
     private int _limitMiB;
     private bool _usesKvm = true;
     private bool _booted;
@@ -57,6 +64,9 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     /// <summary>Ends, never faulted, with the reason in one line.</summary>
     public Task<string> Ended => _ended.Task;
 
+    /// <summary>Whether it is the continuation of another.</summary>
+    public bool Resumes => _snapshot is not null;
+
     /// <summary>Calls of the guest; from <see cref="BootAsync"/> on.</summary>
     public HttpUpstream? Upstream { get; private set; }
 
@@ -64,14 +74,21 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     public InstanceUsage ReadUsage() => _process?.ReadUsage() ?? default;
 
     /// <summary>Steps 1 to 4. Whatever comes of it, dispose of it in the end.</summary>
+    /// <param name="mayResume">Whether a snapshot may be used.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="InstanceStartException">It did not get ready.</exception>
-    public async Task BootAsync(CancellationToken cancellationToken)
+    public async Task BootAsync(bool mayResume, CancellationToken cancellationToken)
     {
         if (host.Launcher.Refusal is { } refusal) throw new InstanceStartException(refusal) { IsHostsFault = true };
         if (host.Launcher.TapProblem is { } noTaps) throw new InstanceStartException($"a virtual machine has no network here: {noTaps}") { IsHostsFault = true };
         _bundle = host.HoldBundle(version.Folder!);
         _stage = "whether KVM works was not known in time";
         _usesKvm = await host.UsesKvmAsync(_spec.Hypervisor, cancellationToken).ConfigureAwait(false);
+        if (host.KeepsSnapshots(_spec) && host.ProgramOf(_spec.Hypervisor) is { } program)
+        {
+            _key = SnapshotStore.KeyOf(version, program, _usesKvm);
+            if (mayResume) _snapshot = host.Snapshots.Find(version.Name, _key);
+        }
         _user = host.Launcher.TakeUser();
         _stage = "its network was not ready in time";
         var plan = await PlanAsync(cancellationToken).ConfigureAwait(false);
@@ -88,6 +105,28 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
         await ServesAsync(cancellationToken).ConfigureAwait(false);
         _booted = true;
     }
+
+    /// <summary>Step 5, when it has not been done for this version.</summary>
+    /// <exception cref="InstanceStartException">It failed, and left the machine in no state to serve. It is not tried again.</exception>
+    public async Task KeepAsync(CancellationToken cancellationToken)
+    {
+        if (_key is not { } key || Resumes || !host.Snapshots.Claim(key)) return;
+        using var limit = new CancellationTokenSource(SaveLimit, host.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await host.Snapshots.MakeAsync(version.Name, key, snapshot => UnlessEndedAsync(token => _machine!.SaveAsync(snapshot, token), either.Token)).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or SocketException or UnauthorizedAccessException or InstanceStartException or OperationCanceledException)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            host.Snapshots.Drop(version.Name, key, $"it could not be made: {(failure is OperationCanceledException ? $"it took more than {SaveLimit.TotalSeconds:0} s" : failure.Message)}");
+            throw new InstanceStartException($"its snapshot could not be made: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>The snapshot that it resumed from did not do.</summary>
+    public void DropSnapshot(string problem) => host.Snapshots.Drop(version.Name, _key!, problem);
 
     /// <summary>A failure of <see cref="BootAsync"/> in words, and under it what the guest printed last.</summary>
     public string Explain(Exception failure)
@@ -108,8 +147,8 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     /// <summary>Step 1.</summary>
     private async Task<VmPlan> PlanAsync(CancellationToken cancellationToken)
     {
-        _network = await VmNetwork.TakeAsync(host.Network, _spec.CallsBack ? host.Callbacks : null, _user, cancellationToken).ConfigureAwait(false);
-        if (_spec.CallsBack) _callback = host.Callbacks.Expect(_network.Guest);
+        _network = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        if (Ear is not null) _callback = host.Callbacks.Expect(_network.Guest, _network.Namespace is null ? null : _network.Ear);
         _folder = host.Folders.Make(Id);
         _console = new VmConsole(version.Name, Id, Path.Combine(_folder, "log.txt"), host.Logs);
         var callback = _callback is null ? "" : host.Callbacks.UrlOf(_network.Gateway, _callback);
@@ -120,10 +159,32 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
             Bundle = version.Folder!,
             Folder = _folder,
             Tap = _network.Tap,
-            CommandLine = KernelCommandLine.Fill(_spec.Cmdline, _network.Guest, _network.Gateway, _network.Netmask, callback),
+            CommandLine = KernelCommandLine.Fill(_spec.Cmdline, _network.Guest, _network.Gateway, VmNetwork.Netmask, callback),
             User = _user,
             UsesKvm = _usesKvm,
+            Resume = _snapshot,
+            IsKept = _key is not null,
         };
+    }
+
+    /// <summary>Where its callback is taken; null when there will be none.</summary>
+    private CallbackServer? Ear => _spec.CallsBack && !Resumes ? host.Callbacks : null;
+
+    private async Task<VmNetwork> ConnectAsync(CancellationToken cancellationToken)
+    {
+        if (_key is not null)
+        {
+            try
+            {
+                return await VmNetwork.TakeNamespaceAsync(host.Namespaces, Ear, _user, cancellationToken).ConfigureAwait(false);
+            }
+            catch (InstanceStartException missing)
+            {
+                host.GiveUpSnapshots(missing.Message);
+                (_key, _snapshot) = (null, null);
+            }
+        }
+        return await VmNetwork.TakeTapAsync(host.Network, Ear, _user, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Step 2.</summary>
@@ -134,6 +195,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
         var mounts = new List<SandboxMount> { new(plan.Folder, plan.Folder, MountAccess.ReadWrite), new(plan.Bundle, plan.Bundle) };
         // One that is not the system's own: a file if it stands alone, as Firecracker does, else its installation.
         if (HostPrograms.InstallationOf(program) is { } installation) mounts.Add(_spec.Hypervisor is Hypervisor.Firecracker ? new(program, program) : new(installation, installation));
+        if (_snapshot is { } snapshot) mounts.Add(new(snapshot.Folder, snapshot.Folder));
         mounts.AddRange(machine.Mounts);
         _limitMiB = _spec.MemoryMiB + _spec.OverheadMiB + (_usesKvm ? 0 : InterpreterMiB);
         return host.Launcher.Create(new HypervisorPlan
@@ -155,29 +217,35 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     private async Task ServesAsync(CancellationToken cancellationToken)
     {
         Upstream = new HttpUpstream(new IPEndPoint(_network!.Reach, _spec.Port), version.Spec.ConcurrentRequests, Ended, host.Time);
+        if (Resumes && _spec.OnResume is { } path)
+        {
+            _stage = $"the guest did not answer {path} (on-resume)";
+            await UnlessEndedAsync(token => ResumeHook.CallAsync(Upstream, path, host.Time, token), cancellationToken).ConfigureAwait(false);
+            return;
+        }
         if (_callback is { } callback)
         {
             _stage = "the guest did not make its callback, which goes to the URL that stands for %callback in cmdline";
-            await UnlessEndedAsync(_ => callback.Ready, cancellationToken).ConfigureAwait(false);
+            await UnlessEndedAsync(token => callback.Ready.WaitAsync(token), cancellationToken).ConfigureAwait(false);
             return;
         }
         _readiness = new HttpReadiness(Upstream, null, host.Time);
         await _readiness.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Waits for something, but no longer than the machine lives.</summary>
+    /// <summary>Does something that can be cancelled, but no longer than the machine lives.</summary>
     private async Task UnlessEndedAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var doing = work(giveUp.Token);
-        var first = await Task.WhenAny(doing, Ended).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (first == doing && doing.IsCompletedSuccessfully) return;
-        await giveUp.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAny(doing, Ended).ConfigureAwait(false);
+        if (!doing.IsCompleted) await giveUp.CancelAsync().ConfigureAwait(false);
         try
         {
-            await doing.WaitAsync(StopLimit, host.Time, cancellationToken).ConfigureAwait(false);
+            await doing.ConfigureAwait(false);
+            return;
         }
-        catch (Exception failure) when (failure is IOException or OperationCanceledException or TimeoutException && !cancellationToken.IsCancellationRequested)
+        catch (Exception failure) when (failure is IOException or SocketException or InstanceStartException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             // A connection that breaks is mostly a hypervisor that ends, and then that says more.
             await Task.WhenAny(Ended, Task.Delay(StopLimit, host.Time, cancellationToken)).ConfigureAwait(false);

@@ -20,6 +20,9 @@ internal sealed record VmBackendOptions
     /// <summary>Firecracker's jailer; null when there is none.</summary>
     public string? Jailer { get; init; }
 
+    /// <summary>Networks that are made ahead of their use.</summary>
+    public int NetworkStock { get; init; } = 4;
+
     /// <summary>When to use KVM.</summary>
     public KvmUse Kvm { get; init; }
 

@@ -2,6 +2,7 @@ using Stint.Backends.Callbacks;
 using Stint.Backends.Vms.Firecracker;
 using Stint.Backends.Vms.Kvm;
 using Stint.Backends.Vms.Qemu;
+using Stint.Backends.Vms.Snapshots;
 using Stint.Functions;
 using Stint.Hosting;
 using Stint.Network;
@@ -10,11 +11,12 @@ using Stint.Telemetry.Logs;
 namespace Stint.Backends.Vms;
 
 /// <summary>What virtual machines share of this host: hypervisors, KVM, the network, the callback server.</summary>
-internal sealed partial class VmHost : IDisposable
+internal sealed partial class VmHost : IAsyncDisposable
 {
     private readonly VmBackendOptions _options;
     private readonly KvmProbe? _probe;
     private int _warned;
+    private volatile string? _noNamespaces;
 
     /// <param name="options">Folders and programs.</param>
     /// <param name="launcher">Starts hypervisors.</param>
@@ -29,6 +31,8 @@ internal sealed partial class VmHost : IDisposable
     {
         (_options, Launcher, Network, Callbacks, HoldBundle, Logs, Time, Logger) = (options, launcher, network, callbacks, holdBundle, logs, time, logger);
         Folders = new VmFolders(options.RunFolder, options.Daemon);
+        Snapshots = new SnapshotStore(Path.Combine(options.StateFolder, "snapshots"), logger);
+        Namespaces = new Stock<GuestNetwork>(options.NetworkStock, MakeNamespaceAsync, static made => made.Dispose(), failure => NotMade(logger, failure.Message));
         if (options.Qemu is { } qemu) _probe = new KvmProbe(launcher, qemu, options.StateFolder, time);
     }
 
@@ -37,6 +41,12 @@ internal sealed partial class VmHost : IDisposable
 
     /// <summary>Taps.</summary>
     public HostNetwork Network { get; }
+
+    /// <summary>Machines that were ready, on disk.</summary>
+    public SnapshotStore Snapshots { get; }
+
+    /// <summary>Networks of machines that are made into snapshots or made of one.</summary>
+    public Stock<GuestNetwork> Namespaces { get; }
 
     /// <summary>Where guests say that they are ready.</summary>
     public CallbackServer Callbacks { get; }
@@ -79,6 +89,24 @@ internal sealed partial class VmHost : IDisposable
         return false;
     }
 
+    /// <summary>
+    /// Whether machines of a function can be snapshots: a disk that all write to and a folder that the host may change cannot be part of one, QEMU does not save a mounted 9p, the jailer's paths are each machine's own, and
+    /// Firecracker finds a disk only where it was, which takes a view of files of its own.
+    /// </summary>
+    public bool KeepsSnapshots(VmSpec spec) => _noNamespaces is null && spec.Snapshot && spec.Hypervisor switch
+    {
+        Hypervisor.Firecracker { CopyRootfs: false } or Hypervisor.Firecracker { Jailer: true } => false,
+        Hypervisor.Firecracker => Launcher.HasOwnView,
+        _ => spec.Image is null || spec.Hypervisor.Disk == DiskType.Block,
+    };
+
+    /// <summary>There are no networks for snapshots on this host: machines boot.</summary>
+    public void GiveUpSnapshots(string problem)
+    {
+        if (_noNamespaces is null) NoSnapshots(Logger, problem);
+        _noNamespaces = problem;
+    }
+
     /// <summary>The machine of a plan.</summary>
     /// <exception cref="InstanceStartException">Its hypervisor is not installed.</exception>
     public IMachine Create(VmPlan plan) => plan.Spec.Hypervisor switch
@@ -105,8 +133,9 @@ internal sealed partial class VmHost : IDisposable
     }
 
     /// <summary>Removes what is common to instances; they have gone.</summary>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
+        await Namespaces.DisposeAsync().ConfigureAwait(false);
         try
         {
             Folders.RemoveRoot();
@@ -116,6 +145,9 @@ internal sealed partial class VmHost : IDisposable
             // Another daemon has made a folder in it in between.
         }
     }
+
+    private async Task<GuestNetwork> MakeNamespaceAsync() =>
+        await GuestNetwork.MakeAsync(await Network.TakeAsync(CancellationToken.None).ConfigureAwait(false), Callbacks.Port, Network.Mtu, Time).ConfigureAwait(false);
 
     private string Jailer()
     {
@@ -145,6 +177,12 @@ internal sealed partial class VmHost : IDisposable
 
     [LoggerMessage(272, LogLevel.Warning, "folders of virtual machines that an earlier run left could not be removed: {Problem}")]
     private static partial void NotRemoved(ILogger logger, string problem);
+
+    [LoggerMessage(274, LogLevel.Warning, "virtual machines boot each time instead of resuming from a snapshot: {Problem}")]
+    private static partial void NoSnapshots(ILogger logger, string problem);
+
+    [LoggerMessage(275, LogLevel.Warning, "a network for a resumed virtual machine could not be made ahead: {Problem}")]
+    private static partial void NotMade(ILogger logger, string problem);
 
     /// <summary>Something could not be freed.</summary>
     [LoggerMessage(273, LogLevel.Error, "left behind: {Problem}")]

@@ -1,3 +1,4 @@
+using Stint.Backends.Vms.Snapshots;
 using Stint.Functions;
 
 namespace Stint.Backends.Vms;
@@ -28,6 +29,12 @@ internal sealed record VmPlan
 
     /// <summary>Whether KVM runs the guest, else the hypervisor interprets it.</summary>
     public bool UsesKvm { get; init; }
+
+    /// <summary>The machine that it is to become; null = it boots.</summary>
+    public VmSnapshot? Resume { get; init; }
+
+    /// <summary>Whether it may be written to disk and resume from there.</summary>
+    public bool IsKept { get; init; }
 
     /// <summary>A folder in the instance's that the hypervisor may make files in.</summary>
     public string Scratch => Path.Combine(Folder, "run");

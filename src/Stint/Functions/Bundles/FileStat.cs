@@ -34,6 +34,9 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
     /// <summary>A symbolic link.</summary>
     public bool IsLink => (Mode & KindMask) == 0xA000;
 
+    /// <summary>A socket.</summary>
+    public bool IsSocket => (Mode & KindMask) == 0xC000;
+
     /// <summary>Somebody may execute it.</summary>
     public bool IsExecutable => (Mode & 0x49) != 0;
 

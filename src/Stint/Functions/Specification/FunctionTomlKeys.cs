@@ -120,6 +120,8 @@ internal static class FunctionTomlKeys
             "The image is attached read-only, shared by all instances, and an empty second disk of this size takes what the guest writes; 0 = none."),
         VmKey("snapshot", new BooleanKind(), s => s.Snapshot, (s, v) => s with { Snapshot = v },
             "Resume instances from a snapshot of one that was ready, where that is possible."),
+        VmKey("on-resume", new PatternKind("a path that begins with /", static c => c is > ' ' and < '\x7f' and not '#', 1024, '/'), s => s.OnResume, (s, v) => s with { OnResume = v },
+            "A path of the guest that gets a POST of 64 random bytes, and the time in `X-Stint-Time`, when an instance has resumed, before its first call."),
     ]);
 
     private static Setting<FunctionSpec, T> Key<T>(

@@ -11,7 +11,6 @@ internal sealed class FirecrackerClient : IDisposable
 {
     // Its longest answer, a fault's message, has some hundred bytes.
     private const int MaxAnswer = 64 * 1024;
-    private const ushort SocketKind = 0xC000; // S_IFSOCK
     private static readonly TimeSpan ConnectPause = TimeSpan.FromMilliseconds(2);
 
     private readonly HttpClient _http;
@@ -162,7 +161,7 @@ internal sealed class FirecrackerClient : IDisposable
     private async ValueTask<Stream> ConnectAsync(CancellationToken cancellationToken)
     {
         // The socket lies in a folder of the hypervisor's user: a link there must not make us talk to somebody else's service.
-        if (!FileStat.TryRead(_socket, out var stat) || (stat.Mode & 0xF000) != SocketKind) throw new IOException($"{_socket} is no socket");
+        if (!FileStat.TryRead(_socket, out var stat) || !stat.IsSocket) throw new IOException($"{_socket} is no socket");
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms.Disks;
+using Stint.Backends.Vms.Snapshots;
 using Stint.Functions;
 using Stint.Functions.Bundles;
 
@@ -54,8 +55,16 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<SandboxMount> Mounts =>
-        plan.Spec.Image is not null && !Switches.CopyRootfs ? [new(Original(), Original(), MountAccess.ReadWrite)] : [];
+    public IReadOnlyList<SandboxMount> Mounts
+    {
+        get
+        {
+            if (plan.Spec.Image is null) return [];
+            if (!Switches.CopyRootfs) return [new(Original(), Original(), MountAccess.ReadWrite)];
+            // Firecracker opens its disks where the machine of the snapshot had them.
+            return plan.Resume is { } snapshot && OwnDisk is { } disk ? [new(disk, Path.Combine(File.ReadAllText(snapshot.Home), Path.GetFileName(disk)), MountAccess.ReadWrite)] : [];
+        }
+    }
 
     /// <inheritdoc/>
     public Task<string?> GuestsDoingAsync() => Task.FromResult<string?>(null);
@@ -67,6 +76,11 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
         {
             jail?.Prepare();
             if (jail is null && UsesApi) VmDisks.MakeFolder(plan.Scratch, plan.User);
+            if (plan.Resume is { } snapshot)
+            {
+                if (OwnDisk is { } disk) VmDisks.Copy(snapshot.Disk, disk, plan.User, cancellationToken);
+                return;
+            }
             _configuration = new FirecrackerConfiguration
             {
                 BootSource = new BootSource(Given(VmFiles.Kernel), plan.CommandLine, plan.Spec.Initrd is null ? null : Given(VmFiles.Initrd)),
@@ -84,15 +98,46 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (!UsesApi) return;
-        var configuration = _configuration!;
         _client = new FirecrackerClient(Socket, time);
         await _client.WaitAsync(cancellationToken).ConfigureAwait(false);
-        await _client.PutAsync(configuration.Machine, cancellationToken).ConfigureAwait(false);
-        await _client.PutAsync(configuration.BootSource, cancellationToken).ConfigureAwait(false);
-        foreach (var drive in configuration.Drives) await _client.PutAsync(drive, cancellationToken).ConfigureAwait(false);
-        foreach (var network in configuration.NetworkInterfaces) await _client.PutAsync(network, cancellationToken).ConfigureAwait(false);
-        await _client.StartAsync(cancellationToken).ConfigureAwait(false);
+        if (plan.Resume is { } snapshot) await _client.LoadAsync(snapshot.State, snapshot.Memory, cancellationToken).ConfigureAwait(false);
+        else await ConfigureAsync(_client, _configuration!, cancellationToken).ConfigureAwait(false);
         _runs = true;
+    }
+
+    /// <inheritdoc/>
+    public async Task SaveAsync(VmSnapshot snapshot, CancellationToken cancellationToken)
+    {
+        var (state, memory) = (Path.Combine(plan.Scratch, "state"), Path.Combine(plan.Scratch, "memory"));
+        await _client!.PauseAsync(cancellationToken).ConfigureAwait(false);
+        await _client.SaveAsync(state, memory, cancellationToken).ConfigureAwait(false);
+        await Task.Run(() =>
+        {
+            Take(state, snapshot.State, cancellationToken);
+            Take(memory, snapshot.Memory, cancellationToken);
+            if (OwnDisk is { } disk) FileClone.Copy(disk, snapshot.Disk, cancellationToken);
+            File.WriteAllText(snapshot.Home, plan.Folder);
+        }, cancellationToken).ConfigureAwait(false);
+        await _client.ResumeAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Moves what the hypervisor has written out of its hands before anything is done with it: there it could put a link in its place.</summary>
+    private void Take(string written, string target, CancellationToken cancellationToken)
+    {
+        var mine = Path.Combine(plan.Folder, Path.GetFileName(written));
+        File.Move(written, mine);
+        if (!FileStat.TryRead(mine, out var stat) || !stat.IsFile) throw new FirecrackerException($"Firecracker has written no file {written}");
+        FileClone.Copy(mine, target, cancellationToken);
+        File.Delete(mine);
+    }
+
+    private static async Task ConfigureAsync(FirecrackerClient client, FirecrackerConfiguration configuration, CancellationToken cancellationToken)
+    {
+        await client.PutAsync(configuration.Machine, cancellationToken).ConfigureAwait(false);
+        await client.PutAsync(configuration.BootSource, cancellationToken).ConfigureAwait(false);
+        foreach (var drive in configuration.Drives) await client.PutAsync(drive, cancellationToken).ConfigureAwait(false);
+        foreach (var network in configuration.NetworkInterfaces) await client.PutAsync(network, cancellationToken).ConfigureAwait(false);
+        await client.StartAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -117,6 +162,9 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
         _client?.Dispose();
         return ValueTask.CompletedTask;
     }
+
+    /// <summary>What the guest writes to, and goes with it.</summary>
+    private string? OwnDisk => plan.Spec.Image is null || !Switches.CopyRootfs ? null : Path.Combine(Home, plan.Spec.OverlayMiB > 0 ? OverlayName : DiskName);
 
     private List<Drive> MakeDrives(CancellationToken cancellationToken)
     {

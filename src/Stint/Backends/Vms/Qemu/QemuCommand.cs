@@ -25,8 +25,7 @@ internal static class QemuCommand
     /// <summary>The program and its arguments.</summary>
     /// <param name="program">QEMU.</param>
     /// <param name="plan">The machine.</param>
-    /// <param name="resumes">Whether it waits for the state of another.</param>
-    public static IReadOnlyList<string> For(string program, VmPlan plan, bool resumes)
+    public static IReadOnlyList<string> For(string program, VmPlan plan)
     {
         var spec = plan.Spec;
         var isMicro = spec.Hypervisor is Hypervisor.MicroVm;
@@ -53,7 +52,9 @@ internal static class QemuCommand
             "-chardev", $"socket,id=qmp,path={Escape(Path.Combine(plan.Folder, MonitorName))},server=off", "-mon", "chardev=qmp,mode=control",
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         ]);
-        if (resumes) arguments.AddRange(["-incoming", "defer"]);
+        // Tells a Linux of 5.18 or newer, over ACPI, that it has resumed and needs other random numbers. A microvm cannot have it.
+        if (plan.IsKept && !isMicro) arguments.AddRange(["-device", "vmgenid,guid=auto"]);
+        if (plan.Resume is not null) arguments.AddRange(["-incoming", "defer"]);
         return arguments;
     }
 

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms.Disks;
+using Stint.Backends.Vms.Snapshots;
 using Stint.Functions;
 using Stint.Functions.Bundles;
 
@@ -20,7 +21,7 @@ internal sealed class QemuMachine(string program, VmPlan plan) : IMachine
     private volatile string? _guestsDoing;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Command => QemuCommand.For(program, plan, resumes: false);
+    public IReadOnlyList<string> Command => QemuCommand.For(program, plan);
 
     /// <inheritdoc/>
     public IReadOnlyList<SandboxMount> Mounts => [];
@@ -36,6 +37,7 @@ internal sealed class QemuMachine(string program, VmPlan plan) : IMachine
     public async Task PrepareAsync(CancellationToken cancellationToken)
     {
         if (plan.Spec.Image is not null) await Task.Run(() => MakeDisks(cancellationToken), cancellationToken).ConfigureAwait(false);
+        if (plan.Resume is not null) VmDisks.MakeFolder(plan.Scratch, plan.User);
         // QEMU connects to us, so that there is nothing to wait for in its folder and no path that it could have exchanged.
         var path = Path.Combine(plan.Folder, QemuCommand.MonitorName);
         _listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -51,6 +53,17 @@ internal sealed class QemuMachine(string program, VmPlan plan) : IMachine
         _listener.Dispose();
         // From now on the guest runs; that is QEMU's way unless it is told otherwise.
         _monitor = await QmpClient.OpenAsync(new NetworkStream(socket, ownsSocket: true), Note, cancellationToken).ConfigureAwait(false);
+        if (plan.Resume is { } snapshot) await new QemuState(_monitor, plan).LoadAsync(snapshot.State, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task SaveAsync(VmSnapshot snapshot, CancellationToken cancellationToken)
+    {
+        await _monitor!.ExecuteAsync("stop", cancellationToken).ConfigureAwait(false);
+        await new QemuState(_monitor, plan).SaveAsync(snapshot.State, cancellationToken).ConfigureAwait(false);
+        // With the state written, QEMU has written its disks as well, and lets go of them until it goes on.
+        if (OwnDisk is { } disk) await Task.Run(() => FileClone.Copy(disk, snapshot.Disk, cancellationToken), cancellationToken).ConfigureAwait(false);
+        await _monitor.ExecuteAsync("cont", cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -75,10 +88,15 @@ internal sealed class QemuMachine(string program, VmPlan plan) : IMachine
         if (_monitor is not null) await _monitor.DisposeAsync().ConfigureAwait(false);
     }
 
+    /// <summary>What the guest writes to.</summary>
+    private string? OwnDisk =>
+        plan.Spec.Image is null || plan.Spec.Hypervisor.Disk == DiskType.NineP ? null : Path.Combine(plan.Folder, plan.Spec.OverlayMiB > 0 ? QemuCommand.OverlayName : QemuCommand.DiskName);
+
     private void MakeDisks(CancellationToken cancellationToken)
     {
         var image = Path.Combine(plan.Bundle, VmFiles.Image);
-        if (plan.Spec.Hypervisor.Disk == DiskType.NineP) VmDisks.CopyFolder(image, Path.Combine(plan.Folder, QemuCommand.FolderName), plan.User, cancellationToken);
+        if (plan.Resume is { } snapshot && OwnDisk is { } disk) VmDisks.Copy(snapshot.Disk, disk, plan.User, cancellationToken);
+        else if (plan.Spec.Hypervisor.Disk == DiskType.NineP) VmDisks.CopyFolder(image, Path.Combine(plan.Folder, QemuCommand.FolderName), plan.User, cancellationToken);
         else if (plan.Spec.OverlayMiB > 0) VmDisks.Empty(Path.Combine(plan.Folder, QemuCommand.OverlayName), plan.Spec.OverlayMiB, plan.User);
         else VmDisks.Overlay(image, Path.Combine(plan.Folder, QemuCommand.DiskName), plan.User);
     }
