@@ -4,7 +4,7 @@
 //   2. its files and its hypervisor's process, within walls and limits
 //   3. what the hypervisor still has to be told, and the guest runs
 //   4. ready: its callback has come, or its port accepts
-//   5. the first one of a version is written to disk, before it has seen any call; from then on machines of the version resume from that in steps 2 and 3
+//   5. the first one of a version is written to disk, before it has seen any call; from then on machines of the version resume from that in steps 2 and 3, those too that were asked for meanwhile
 //
 // It ends when the process ends, when its kernel panics, or when it is disposed of; whichever comes first gives the reason. Releasing goes the other way round, and frees whatever of it there is.
 using System.ComponentModel;
@@ -56,6 +56,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     private int _limitMiB;
     private bool _usesKvm = true;
     private bool _booted;
+    private bool _isFirst;
     private string _stage = "its network was not ready in time";
 
     /// <summary>Names it.</summary>
@@ -87,7 +88,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
         if (host.KeepsSnapshots(_spec) && host.ProgramOf(_spec.Hypervisor) is { } program)
         {
             _key = SnapshotStore.KeyOf(version, program, _usesKvm);
-            if (mayResume) _snapshot = host.Snapshots.Find(version.Name, _key);
+            if (mayResume) await FindSnapshotAsync(_key, cancellationToken).ConfigureAwait(false);
         }
         _user = host.Launcher.TakeUser();
         _stage = "its network was not ready in time";
@@ -110,7 +111,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     /// <exception cref="InstanceStartException">It failed, and left the machine in no state to serve. It is not tried again.</exception>
     public async Task KeepAsync(CancellationToken cancellationToken)
     {
-        if (_key is not { } key || Resumes || !host.Snapshots.Claim(key)) return;
+        if (_key is not { } key || Resumes || !(_isFirst || Claims(key))) return;
         using var limit = new CancellationTokenSource(SaveLimit, host.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
@@ -119,9 +120,15 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
         }
         catch (Exception failure) when (failure is IOException or SocketException or UnauthorizedAccessException or InstanceStartException or OperationCanceledException)
         {
+            // Given up, not failed: another machine may make it.
             cancellationToken.ThrowIfCancellationRequested();
             host.Snapshots.Drop(version.Name, key, $"it could not be made: {(failure is OperationCanceledException ? $"it took more than {SaveLimit.TotalSeconds:0} s" : failure.Message)}");
             throw new InstanceStartException($"its snapshot could not be made: {failure.Message}", failure);
+        }
+        finally
+        {
+            host.Snapshots.Release(key);
+            _isFirst = false;
         }
     }
 
@@ -142,6 +149,26 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     public ValueTask DisposeAsync()
     {
         lock (_lock) return new(_disposal ??= ReleaseAsync());
+    }
+
+    /// <summary>The version's snapshot; when another machine is about to make it, that is waited for, because booting beside it would only slow both.</summary>
+    private async Task FindSnapshotAsync(string key, CancellationToken cancellationToken)
+    {
+        _snapshot = host.Snapshots.Find(version.Name, key);
+        if (_snapshot is not null || (_isFirst = Claims(key))) return;
+        _stage = "another instance was booting, of which it was to become a copy";
+        await host.Snapshots.MadeAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
+        _snapshot = host.Snapshots.Find(version.Name, key);
+    }
+
+    /// <summary>Whether this machine is to make the snapshot, which is not there.</summary>
+    private bool Claims(string key)
+    {
+        if (!host.Snapshots.Claim(key)) return false;
+        // Another may have come to its end just before.
+        if (host.Snapshots.Find(version.Name, key) is null) return true;
+        host.Snapshots.Release(key);
+        return false;
     }
 
     /// <summary>Step 1.</summary>
@@ -181,7 +208,8 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
             catch (InstanceStartException missing)
             {
                 host.GiveUpSnapshots(missing.Message);
-                (_key, _snapshot) = (null, null);
+                if (_isFirst) host.Snapshots.Release(_key);
+                (_key, _snapshot, _isFirst) = (null, null, false);
             }
         }
         return await VmNetwork.TakeTapAsync(host.Network, Ear, _user, cancellationToken).ConfigureAwait(false);
@@ -280,6 +308,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     {
         await Task.Yield(); // not under the caller's lock
         _ended.TrySetResult("stopped");
+        if (_isFirst) host.Snapshots.Release(_key!);
         Upstream?.Dispose();
         _callback?.Dispose();
         try

@@ -38,8 +38,7 @@ internal sealed class VmBackend(VmHost host) : IBackend
         catch (Exception failure) when (failure is InstanceStartException or IOException or SocketException or Win32Exception or UnauthorizedAccessException or OperationCanceledException)
         {
             await machine.DisposeAsync().ConfigureAwait(false);
-            cancellationToken.ThrowIfCancellationRequested();
-            if (isReady) return null;
+            if (isReady && !cancellationToken.IsCancellationRequested) return null;
             // The console goes on being read until the hypervisor has ended, so its last words are there only now.
             var problem = machine.Explain(failure);
             if (machine.Resumes && !bootLimit.IsCancellationRequested && failure is not InstanceStartException { IsHostsFault: true })

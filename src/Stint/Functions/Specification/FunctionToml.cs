@@ -83,6 +83,9 @@ internal static class FunctionToml
             else if (backend.Key == "vm") spec = spec with { Vm = ReadVm(table, backend.Position, isComplete, Report) };
         }
 
+        // A machine's boot is part of its first call's wait.
+        if (spec.Vm is not null && !root.TryGet("queue-timeout", out _) && spec.BootTimeout > spec.QueueTimeout) spec = spec with { QueueTimeout = spec.BootTimeout };
+
         string? missing = null;
         if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
         {

@@ -118,6 +118,7 @@ internal sealed class QemuMachine(string program, VmPlan plan) : IMachine
             "guest-shutdown" => "powered off",
             "guest-reset" => "restarted, as a kernel does that panics",
             "guest-panic" => "panicked",
+            "host-signal" => "was ended by a signal to its hypervisor",
             _ => null,
         };
     }

@@ -19,8 +19,11 @@ internal sealed partial class SnapshotStore(string root, ILogger logger)
     /// <summary>Moves when snapshots are made or used differently.</summary>
     private const string Format = "stint-snapshot 1";
 
-    // Keys of which one is being made, or could not be made or used: not tried again by this daemon.
-    private readonly ConcurrentDictionary<string, bool> _settled = new(StringComparer.Ordinal);
+    // Snapshots that are being made.
+    private readonly ConcurrentDictionary<string, TaskCompletionSource> _making = new(StringComparer.Ordinal);
+
+    // Keys of which none could be made or used: not tried again by this daemon.
+    private readonly ConcurrentDictionary<string, bool> _abandoned = new(StringComparer.Ordinal);
 
     /// <summary>What identifies the state of a ready machine of a version.</summary>
     /// <param name="version">The version.</param>
@@ -35,8 +38,17 @@ internal sealed partial class SnapshotStore(string root, ILogger logger)
     /// <summary>The snapshot of that key; null when there is none.</summary>
     public VmSnapshot? Find(FunctionName function, string key) => Directory.Exists(Folder(function, key)) ? new VmSnapshot(Folder(function, key)) : null;
 
-    /// <summary>Whether the caller is to make the snapshot of that key: the first to ask is, once.</summary>
-    public bool Claim(string key) => _settled.TryAdd(key, true);
+    /// <summary>Whether the caller is to make the snapshot of that key: one at a time is, until it says <see cref="Release"/>.</summary>
+    public bool Claim(string key) => !_abandoned.ContainsKey(key) && _making.TryAdd(key, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+
+    /// <summary>The caller has made it, or will not.</summary>
+    public void Release(string key)
+    {
+        if (_making.TryRemove(key, out var made)) made.TrySetResult();
+    }
+
+    /// <summary>Ends when nobody is making that snapshot, whether it is there then or not.</summary>
+    public Task MadeAsync(string key) => _making.TryGetValue(key, out var making) ? making.Task : Task.CompletedTask;
 
     /// <summary>Makes one, and lets it take the place of the function's others.</summary>
     /// <param name="function">The function.</param>
@@ -72,7 +84,7 @@ internal sealed partial class SnapshotStore(string root, ILogger logger)
     /// <summary>Removes a snapshot that does not do what it should; it is not made again by this daemon.</summary>
     public void Drop(FunctionName function, string key, string problem)
     {
-        _settled[key] = true;
+        _abandoned[key] = true;
         Remove(Folder(function, key));
         Dropped(logger, function, problem);
     }
