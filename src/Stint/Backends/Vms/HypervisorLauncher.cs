@@ -31,7 +31,7 @@ internal sealed class HypervisorLauncher
     public HypervisorLauncher(ProcessHost host, string folder, TimeProvider time)
     {
         (_host, _time) = (host, time);
-        int? group = host.IsRoot && host.Sandbox is not null ? DeviceGroup : null;
+        int? group = host.IsRoot && host.Sandbox is not null ? SharedGroup : null;
         try
         {
             Directory.CreateDirectory(folder);
@@ -76,8 +76,9 @@ internal sealed class HypervisorLauncher
     /// <summary>A hypervisor's process; nothing is started yet.</summary>
     public SandboxedProcess Create(HypervisorPlan plan) => new(_host, plan.Id, plan.Limits, NetworkAccess.Host, process => Command(plan, process), _time) { User = plan.User };
 
+    /// <summary>A group of hypervisors and of nobody else: for devices, and for disks that several share.</summary>
     // The last number of the daemon's stretch would do as well; this one lies above all stretches.
-    private static int DeviceGroup => SandboxUsers.End;
+    public static int SharedGroup => SandboxUsers.End;
 
     private SpawnRequest Command(HypervisorPlan plan, SandboxedProcess process) => (plan, _host.Sandbox) switch
     {
@@ -94,7 +95,7 @@ internal sealed class HypervisorLauncher
             Command = plan.Command(process.User),
             Mounts = plan.Mounts,
             Devices = [.. devices.Select(static device => new SandboxMount(device.Path, device.UsualPath))],
-            Groups = [.. devices.Select(static device => device.Group).OfType<int>().Distinct()],
+            Groups = [.. devices.Select(static device => device.Group).Append(plan.Group).OfType<int>().Distinct()],
             Network = plan.UsesTap ? NetworkAccess.Host : NetworkAccess.None,
             Environment = plan.Environment,
             TmpMiB = TmpMiB,
@@ -157,6 +158,9 @@ internal sealed record HypervisorPlan
 
     /// <summary>The user that was taken for it; null: one is taken when it starts.</summary>
     public int? User { get; init; }
+
+    /// <summary>A group that it is in besides.</summary>
+    public int? Group { get; init; }
 
     /// <summary>What it may use.</summary>
     public required InstanceLimits Limits { get; init; }

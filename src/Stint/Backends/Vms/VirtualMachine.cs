@@ -236,6 +236,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
             UsesKvm = _usesKvm,
             IsJailed = _spec.Hypervisor is Hypervisor.Firecracker { Jailer: true },
             User = plan.User,
+            Group = _spec.Hypervisor is Hypervisor.Firecracker { CopyRootfs: false } ? HypervisorLauncher.SharedGroup : null,
             Limits = new InstanceLimits(_limitMiB * 1024L * 1024L, HypervisorThreads + _spec.Cpus, _spec.Cpus),
             Output = _console!.Take,
         });

@@ -83,8 +83,8 @@ internal static class FunctionToml
             else if (backend.Key == "vm") spec = spec with { Vm = ReadVm(table, backend.Position, isComplete, Report) };
         }
 
-        // A machine's boot is part of its first call's wait.
-        if (spec.Vm is not null && !root.TryGet("queue-timeout", out _) && spec.BootTimeout > spec.QueueTimeout) spec = spec with { QueueTimeout = spec.BootTimeout };
+        // A machine's boot is part of its first call's wait; when it fails, the call is to hear why.
+        if (spec.Vm is not null && !root.TryGet("queue-timeout", out _)) spec = spec with { QueueTimeout = spec.BootTimeout + spec.QueueTimeout };
 
         string? missing = null;
         if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
@@ -129,6 +129,8 @@ internal static class FunctionToml
             else if (spec.Hypervisor is Hypervisor.Firecracker { CopyRootfs: false })
                 report(overlay.Value.Position, "`overlay` makes the image read-only, and `copy-rootfs = false` has instances write to it; remove the one or the other");
         }
+        if (spec.Hypervisor is Hypervisor.Firecracker { CopyRootfs: false, Jailer: true } && table.TryGet("hypervisor", out var hypervisor))
+            report(hypervisor.Value.Position, "`copy-rootfs = false` has instances write to the image itself, which a `jailer` keeps them from seeing; remove the one or the other");
         return spec;
     }
 

@@ -51,6 +51,13 @@ internal static partial class VmDisks
         Own(path, user);
     }
 
+    /// <summary>Lets a group write to a file that stays its owner's.</summary>
+    public static void ShareWith(string path, int group)
+    {
+        if (chown(path, uint.MaxValue, (uint)group) != 0) throw new IOException($"{path} cannot be given to the group {group}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        File.SetUnixFileMode(path, File.GetUnixFileMode(path) | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+    }
+
     /// <summary>Makes a folder that only the user may use.</summary>
     public static void MakeFolder(string path, int? user)
     {
@@ -65,4 +72,7 @@ internal static partial class VmDisks
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int lchown(string path, uint user, uint group);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int chown(string path, uint user, uint group);
 }

@@ -126,16 +126,17 @@ internal sealed class FirecrackerClient : IDisposable
     private async Task<byte[]> AskAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         byte[] body;
+        var what = $"{request.Method} /{request.RequestUri}";
         try
         {
             using var response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
             body = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
             if (response.IsSuccessStatusCode) return body;
-            throw new FirecrackerException($"Firecracker refused {request.Method} /{request.RequestUri}: {FaultOf(body) ?? $"status {(int)response.StatusCode}"}");
+            throw new FirecrackerException($"Firecracker refused {what}: {FaultOf(body) ?? $"status {(int)response.StatusCode}"}");
         }
         catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException and not FirecrackerException)
         {
-            throw new FirecrackerException($"Firecracker's API broke off at {request.Method} /{request.RequestUri}: {failure.Message}", failure);
+            throw new FirecrackerException($"Firecracker's API broke off at {what}: {failure.Message}", failure);
         }
     }
 

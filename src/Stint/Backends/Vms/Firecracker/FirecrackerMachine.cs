@@ -183,7 +183,12 @@ internal sealed class FirecrackerMachine(string program, VmPlan plan, Firecracke
             VmDisks.Copy(Path.Combine(plan.Bundle, VmFiles.Image), disk, plan.User, cancellationToken);
             drives.Add(new Drive("rootfs", Inside(disk), true, false));
         }
-        else drives.Add(new Drive("rootfs", Original(), true, false));
+        else
+        {
+            // Its user is another one each time.
+            if (plan.User is not null) VmDisks.ShareWith(Original(), HypervisorLauncher.SharedGroup);
+            drives.Add(new Drive("rootfs", Original(), true, false));
+        }
         return drives;
     }
 
