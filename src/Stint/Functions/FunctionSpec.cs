@@ -28,7 +28,15 @@ internal sealed record FunctionSpec
     public int MaxQueue { get; init; } = 1000;
 
     /// <summary><c>queue-timeout</c> (seconds): the longest a call waits for an instance.</summary>
-    public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(5);
+    // A machine's boot is part of its first call's wait; when it fails, the call is to hear why.
+    public TimeSpan QueueTimeout
+    {
+        get => OwnQueueTimeout ?? TimeSpan.FromSeconds(5) + (Vm is null ? TimeSpan.Zero : BootTimeout);
+        init => OwnQueueTimeout = value;
+    }
+
+    /// <summary><see cref="QueueTimeout"/> as it was set; null = it was not.</summary>
+    public TimeSpan? OwnQueueTimeout { get; init; }
 
     /// <summary><c>ahead</c>: successors of a single-use instance that are started before they are needed.</summary>
     public int Ahead { get; init; }

@@ -83,9 +83,6 @@ internal static class FunctionToml
             else if (backend.Key == "vm") spec = spec with { Vm = ReadVm(table, backend.Position, isComplete, Report) };
         }
 
-        // A machine's boot is part of its first call's wait; when it fails, the call is to hear why.
-        if (spec.Vm is not null && !root.TryGet("queue-timeout", out _)) spec = spec with { QueueTimeout = spec.BootTimeout + spec.QueueTimeout };
-
         string? missing = null;
         if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
         {
