@@ -2,7 +2,8 @@
 bench/cold and bench/load: how the platform behaves when instances come and go, and when more is asked of it than it can do.
 
     cold    call → first byte without an instance, by runtime,      starts
-            with spares and without, beside the bare interpreters
+            with spares and without, with a network and without,
+            beside the bare interpreters
     load    burst      the first calls of 100 functions at once     traffic
             step       from nothing to the peak rate
             overload   ten times the capacity: goodput
@@ -30,9 +31,10 @@ def main():
     parser.add_argument("--executable", metavar="FILE", help="a native build; default: the JIT build of this repository, built when needed")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     if kind == "cold":
-        parser.add_argument("--starts", type=int, help="starts by runtime (default 200, with --quick 10)")
+        parser.add_argument("--starts", type=int, help="starts by runtime and network (default 100, with --quick 10)")
         parser.add_argument("--spares", type=int, default=1, help="spares by runtime in the run with them (default 1)")
         parser.add_argument("--only", action="append", choices=starts.RUNTIMES, help="this runtime only; may be repeated")
+        parser.add_argument("--network", action="append", choices=starts.NETWORKS, help="functions with this network only (outbound needs root and nftables); may be repeated")
     else:
         parser.add_argument("--only", action="append", choices=LOADS, help="this run only; may be repeated")
     options = parser.parse_args(arguments)
@@ -44,7 +46,7 @@ def main():
     try:
         with Workspace(options.executable) as workspace:
             if kind == "cold":
-                results = starts.measure(workspace, options.only or starts.RUNTIMES, options.starts or (10 if options.quick else 200), options.spares, say)
+                results = starts.measure(workspace, options.only or starts.RUNTIMES, options.network or starts.NETWORKS, options.starts or (10 if options.quick else 100), options.spares, say)
             else:
                 results = {}
                 for name in options.only or LOADS:

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
+using Stint.Backends.Containers.Engine;
 using Stint.Functions.Toml.Settings;
 using Stint.Management;
 
@@ -69,6 +70,11 @@ internal static class CommandLine
         {
             session.Fail(e.Message);
             return ExitCodeOf(e);
+        }
+        catch (EngineException e)
+        {
+            session.Fail(e.Message);
+            return e.Fault is EngineFault.NoPermission ? ExitCode.Denied : e.IsEngineAway ? ExitCode.Unreachable : ExitCode.Failed;
         }
         catch (IOException e) when (e.HResult == BrokenPipe)
         {

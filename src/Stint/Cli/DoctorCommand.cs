@@ -1,6 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using Stint.Checks;
+using Stint.Functions.Registry;
+using Stint.Functions.Specification;
+using Stint.Hosting;
 using Stint.Hosting.Configuration;
 using Stint.Management;
 using Stint.Network;
@@ -18,7 +21,7 @@ internal static class DoctorCommand
     {
         var command = new Command("doctor", "Check what this host can run, and say what would add the rest. Exits with 0 when functions can run, else with 1.");
         // Those that a check looks at; stint.toml and the environment count as well, as for 'up'.
-        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "qemu" or "firecracker" or "network-subnet" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
+        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "backend" or "docker-host" or "qemu" or "firecracker" or "network-subnet" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
         var machines = new Option<bool>("--vm") { Description = "Try virtual machines as well: QEMU and KVM boot a tiny guest." };
         command.Options.Add(machines);
         var json = JsonOption.AddTo(command);
@@ -45,6 +48,10 @@ internal static class DoctorCommand
                     new("http-port", options.HttpPort, Transport.Tcp), new("coap-port", options.CoapPort, Transport.Udp), new("grpc-port", options.GrpcPort, Transport.Tcp),
                     new("unifaas-port", options.UniFaasPort, Transport.Tcp), new("management-port", options.ManagementPort, Transport.Tcp),
                 ],
+                DockerHost = options.DockerHost,
+                IsDockerBackend = options.Backend == RuntimeBackend.Docker,
+                Containers = ContainerNeeds(options.Registry),
+                Variable = session.Variable,
                 DaemonPid = daemon?.Pid,
                 Time = session.Time,
             }, cancellationToken);
@@ -94,6 +101,15 @@ internal static class DoctorCommand
         }
     }
 
+    // What cannot be read is the daemon's to report, not ours.
+    private static List<ContainerNeed> ContainerNeeds(string registry)
+    {
+        var needs = new List<ContainerNeed>();
+        foreach (var (name, folder) in new RegistryLayout(registry).List().Functions)
+            if (FunctionToml.ReadFile(Path.Combine(folder, RegistryLayout.TomlName)).Spec?.Container is { } container) needs.Add(new(name.ToString(), container.Image, container.Runtime));
+        return needs;
+    }
+
     private static Cell Status(CheckStatus status) => status switch
     {
         CheckStatus.Fine => new("fine", Tone.Good),
@@ -106,6 +122,7 @@ internal static class DoctorCommand
         Concern.Everything => "everything",
         Concern.Python3 => "python3",
         Concern.NodeJs => "nodejs",
+        Concern.Containers => "containers",
         Concern.Comfort => "comfort",
     };
 }

@@ -46,7 +46,7 @@ internal sealed partial class HostNetwork : IAsyncDisposable
         _links = new HostLinks(options.Daemon);
         _policy = new ForwardPolicy(options.Subnet, options.Daemon, Path.Combine(options.Folder, "iptables"), time);
         _namespaces = new Stock<VethNetwork>(options.Stock, MakeNamespaceAsync, Discard, failure => NotMade(_logger, failure.Message));
-        Taps = new TapStock(options.Stock, _links, _pool, this, failure => NotMade(_logger, failure.Message));
+        Taps = new TapStock(options.Stock, new HostTaps(_links), _pool, EnsureAsync, MtuAsync, failure => NotMade(_logger, failure.Message));
     }
 
     /// <summary>Its settings.</summary>
@@ -140,8 +140,8 @@ internal sealed partial class HostNetwork : IAsyncDisposable
         _turn.Dispose();
     }
 
-    /// <summary>Looks at the host again when that is due. Never fails: what was right a minute ago still is, mostly.</summary>
-    internal async Task LookAgainAsync()
+    // When that is due. Never fails: what was right a minute ago still is, mostly.
+    private async Task LookAgainAsync()
     {
         if (_time.GetElapsedTime(Interlocked.Read(ref _lookedAt)) < LookAgainAfter || !await _turn.WaitAsync(0).ConfigureAwait(false)) return;
         try
@@ -286,6 +286,12 @@ internal sealed partial class HostNetwork : IAsyncDisposable
         await _policy.RemoveAsync().ConfigureAwait(false);
         Forwarding.Restore(ForwardingMarker, ForeignLinks());
         if (File.Exists(Resolver)) File.Delete(Resolver);
+    }
+
+    private async Task<int> MtuAsync()
+    {
+        await LookAgainAsync().ConfigureAwait(false);
+        return _mtu;
     }
 
     private async Task<VethNetwork> MakeNamespaceAsync()

@@ -12,7 +12,7 @@ internal sealed class NetworkNamespace : IDisposable
 {
     private const string OfThisThread = "/proc/thread-self/ns/net";
 
-    // The main thread never leaves.
+    // That of the main thread, which never leaves.
     private static readonly SafeFileHandle Home = System.IO.File.OpenHandle("/proc/self/ns/net", FileMode.Open, FileAccess.Read);
 
     private NetworkNamespace(SafeFileHandle file) => File = file;
@@ -33,11 +33,12 @@ internal sealed class NetworkNamespace : IDisposable
     /// <inheritdoc/>
     public void Dispose() => File.Dispose();
 
-    // A namespace is a thread's, and of the threads that it starts: the runtime may well start one for its pool while this one reports what it has done. So it goes home first, and then ends. What runs away
-    // from home must be short and synchronous, and must have nothing to do with tasks.
+    // A namespace is a thread's, and of the threads that it starts: the runtime may well start one for its pool while this one reports what it has done. So it is a thread of this one purpose, which goes home
+    // before it reports, and then ends; and what waits for the report runs elsewhere. What runs away from home must be short and synchronous, and must have nothing to do with tasks.
     private static Task<T> AwayAsync<T>(string operation, Func<int> leave, Func<T> work)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var home = Home;
         var thread = new Thread(() =>
         {
             T? result = default;
@@ -52,7 +53,7 @@ internal sealed class NetworkNamespace : IDisposable
             {
                 failure = thrown;
             }
-            if (isAway && LinuxCalls.EnterNamespace(Home, LinuxCalls.NewNetwork) < 0) Environment.FailFast($"cannot come back from a network namespace: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+            if (isAway && LinuxCalls.EnterNamespace(home, LinuxCalls.NewNetwork) < 0) Environment.FailFast($"cannot come back from a network namespace: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
             if (failure is null) done.SetResult(result!);
             else done.SetException(failure);
         }, maxStackSize: 256 * 1024) { IsBackground = true, Name = "stint-netns" };

@@ -7,20 +7,22 @@ namespace Stint.Network;
 internal sealed class TapStock : IAsyncDisposable
 {
     private readonly Stock<Tap> _stock;
-    private readonly HostLinks _links;
+    private readonly ITapLinks _links;
     private readonly AddressPool _pool;
-    private readonly HostNetwork _host;
+    private readonly Func<CancellationToken, ValueTask<string?>> _prepare;
+    private readonly Func<Task<int>> _mtu;
     private readonly Action<Exception> _report;
 
     /// <summary>Nothing is made yet.</summary>
     /// <param name="size">How many are kept ready.</param>
     /// <param name="links">Makes links.</param>
     /// <param name="pool">Addresses.</param>
-    /// <param name="host">Prepares the host.</param>
+    /// <param name="prepare">Prepares the host: null, or why it cannot be.</param>
+    /// <param name="mtu">Finds out the largest packet that the way out takes, bytes.</param>
     /// <param name="report">Told what fails in the background.</param>
-    public TapStock(int size, HostLinks links, AddressPool pool, HostNetwork host, Action<Exception> report)
+    public TapStock(int size, ITapLinks links, AddressPool pool, Func<CancellationToken, ValueTask<string?>> prepare, Func<Task<int>> mtu, Action<Exception> report)
     {
-        (_links, _pool, _host, _report) = (links, pool, host, report);
+        (_links, _pool, _prepare, _mtu, _report) = (links, pool, prepare, mtu, report);
         _stock = new Stock<Tap>(size, MakeAsync, Discard, report);
     }
 
@@ -33,11 +35,11 @@ internal sealed class TapStock : IAsyncDisposable
     /// <exception cref="NetworkUnavailableException">There is none; the message says what to do.</exception>
     public async ValueTask<TapLease> TakeAsync(int? user, CancellationToken cancellationToken)
     {
-        if (await _host.EnsureAsync(cancellationToken).ConfigureAwait(false) is { } problem) throw new NetworkUnavailableException(problem);
+        if (await _prepare(cancellationToken).ConfigureAwait(false) is { } problem) throw new NetworkUnavailableException(problem);
         var tap = await _stock.TakeAsync().ConfigureAwait(false);
         try
         {
-            if (user is not null) TapDevice.GiveTo(tap.Name, user);
+            if (user is not null) _links.GiveTo(tap.Name, user);
             return new TapLease(tap.Name, tap.Addresses, () => Return(tap, user is not null));
         }
         catch
@@ -52,11 +54,11 @@ internal sealed class TapStock : IAsyncDisposable
 
     private async Task<Tap> MakeAsync()
     {
-        await _host.LookAgainAsync().ConfigureAwait(false);
+        var mtu = await _mtu().ConfigureAwait(false);
         var addresses = _pool.Take();
         try
         {
-            return new Tap(_links.MakeTap(addresses.First + 1, _host.Mtu), addresses);
+            return new Tap(_links.Make(addresses.First + 1, mtu), addresses);
         }
         catch
         {
@@ -70,8 +72,8 @@ internal sealed class TapStock : IAsyncDisposable
         try
         {
             // Off and on: what the host remembers of the former guest (its hardware address, routes) is forgotten.
-            if (wasGiven) TapDevice.GiveTo(tap.Name, null);
-            HostLinks.Restart(tap.Name);
+            if (wasGiven) _links.GiveTo(tap.Name, null);
+            _links.Restart(tap.Name);
             _stock.Return(tap);
         }
         catch (NetlinkException)
@@ -85,7 +87,7 @@ internal sealed class TapStock : IAsyncDisposable
     {
         try
         {
-            HostLinks.Remove(tap.Name);
+            _links.Remove(tap.Name);
         }
         catch (NetlinkException failure)
         {

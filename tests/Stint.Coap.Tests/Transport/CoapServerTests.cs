@@ -84,14 +84,26 @@ public sealed class CoapServerTests
     [Fact]
     public async Task A_stopped_server_frees_its_port_and_a_taken_port_is_an_error()
     {
-        var first = new CoapServer(new CoapServerOptions { Addresses = [IPAddress.Loopback], Port = 0 }, new TestResources());
-        first.Start();
-        var options = new CoapServerOptions { Addresses = [IPAddress.Loopback], Port = first.EndPoints[0].Port };
-        Assert.Equal(SocketError.AddressAlreadyInUse, Assert.Throws<SocketException>(() => new CoapServer(options, new TestResources())).SocketErrorCode);
+        // Another test's socket may be given the port in between; not every time.
+        for (var tries = 1; ; tries++)
+        {
+            var first = new CoapServer(new CoapServerOptions { Addresses = [IPAddress.Loopback], Port = 0 }, new TestResources());
+            first.Start();
+            var options = new CoapServerOptions { Addresses = [IPAddress.Loopback], Port = first.EndPoints[0].Port };
+            Assert.Equal(SocketError.AddressAlreadyInUse, Assert.Throws<SocketException>(() => new CoapServer(options, new TestResources())).SocketErrorCode);
 
-        await first.DisposeAsync().AsTask().WaitAsync(Patience, TimeProvider.System);
-        await first.DisposeAsync();
-        await using var second = new CoapServer(options, new TestResources());
+            await first.DisposeAsync().AsTask().WaitAsync(Patience, TimeProvider.System);
+            await first.DisposeAsync();
+            try
+            {
+                await using var second = new CoapServer(options, new TestResources());
+                return;
+            }
+            catch (SocketException taken) when (taken.SocketErrorCode == SocketError.AddressAlreadyInUse && tries < 10)
+            {
+                // once more
+            }
+        }
     }
 
     [Fact]

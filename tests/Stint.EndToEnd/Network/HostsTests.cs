@@ -242,7 +242,7 @@ public sealed class HostsTests
     {
         await using var world = await EdgeNetwork.MakeAsync();
         // Room for two: one for each function, none for spares or a stock.
-        await using var daemon = await world.StartDaemonAsync(null, "--network-subnet", "10.100.0.0/29", "--network-stock", "0", "--spares", "0");
+        await using var daemon = await world.StartDaemonAsync(null, "--network-subnet", "10.100.0.0/29", "--network-stock", "0", "--spares", "0", "--empty-sandboxes", "0");
         await daemon.DeployPythonAsync("first", Probe, top: "keepalive = -1\nmin-instances = 1");
         await daemon.DeployPythonAsync("second", Probe, "network = \"none\"");
         await daemon.DeployPythonAsync("third", Probe, top: "keepalive = -1\nmin-instances = 1");
@@ -262,6 +262,19 @@ public sealed class HostsTests
             }
         });
         Assert.Equal((200, EdgeNetwork.Host), await daemon.CallAsync("fourth", Ask));
+    }
+
+    [Fact]
+    public async Task Functions_that_nobody_calls_have_no_network_each()
+    {
+        await using var world = await EdgeNetwork.MakeAsync();
+        await using var daemon = await world.StartDaemonAsync(null, "--network-stock", "2", "--spares", "1", "--empty-sandboxes", "1");
+        for (var i = 0; i < 12; i++) await daemon.DeployPythonAsync($"quiet{i}", Probe, "network = \"outbound\"");
+        await daemon.DeployPythonAsync("probe", Probe, "network = \"outbound\"");
+        Assert.Equal((200, EdgeNetwork.Host), await daemon.CallAsync("probe", Ask));
+        // The instance, a spare and an empty sandbox for the thirteen of them, and the stock; those that have just been given up may still be on their way out.
+        await Retry.UntilAsync("no more networks than are in use or wait", async () => (await world.LinksAsync()).Count is > 0 and <= 5);
+        Assert.Matches(@"(?m)^stint_networks [1-5]$", await daemon.Management.GetStringAsync("metrics"));
     }
 
     [Fact]

@@ -66,6 +66,7 @@ internal static class CliReference
         ["describe"] = [typeof(FunctionDetailView), typeof(InstanceView)],
         ["top"] = [typeof(TopReport), typeof(TopFunctionReport)],
         ["logs"] = [typeof(LogLineView)],
+        ["wipe"] = [typeof(WipedContainersView), typeof(WipedObjectView)],
         ["doctor"] = [typeof(DoctorView), typeof(DoctorCheckView)],
         ["version"] = [typeof(VersionView)],
     };

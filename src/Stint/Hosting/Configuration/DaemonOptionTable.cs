@@ -57,7 +57,7 @@ internal static class DaemonOptionTable
         Option("network-default", new WordKind<NetworkAccess>(("outbound", NetworkAccess.Outbound), ("none", NetworkAccess.None)), o => o.NetworkDefault, (o, v) => o with { NetworkDefault = v },
             "What `network` is for process functions that do not say."),
         Option("network-subnet", new SubnetKind(), o => o.NetworkSubnet, (o, v) => o with { NetworkSubnet = v },
-            "Where instances' addresses come from, four for each; it must not collide with a route of the host.", "10.100.0.0/16"),
+            "Where instances' addresses come from, four for each; it must not collide with a route of the host.", "\"10.100.0.0/16\""),
         Option("network-dns", new NameServersKind(), o => o.NetworkDns, (o, v) => o with { NetworkDns = v },
             "Name servers of functions.", "those of the host"),
         Option("network-allow", new AllowedTargetsKind(), o => o.NetworkAllow, (o, v) => o with { NetworkAllow = v },

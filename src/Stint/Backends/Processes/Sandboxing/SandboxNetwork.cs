@@ -15,6 +15,9 @@ internal sealed class SandboxNetwork(Func<ValueTask> release) : IAsyncDisposable
     /// <summary>The host's file that is its <c>/etc/resolv.conf</c>.</summary>
     public required string Resolver { get; init; }
 
+    /// <summary>Ends when it leads nowhere any more, because what carried it has ended; null when that cannot be.</summary>
+    public Task? Lost { get; init; }
+
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => release();
 }

@@ -51,6 +51,8 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
         if (network == NetworkAccess.Outbound && host.Sandbox is not null) Outbound = await host.Networks.TakeAsync(cancellationToken).ConfigureAwait(false);
         if (HasGate) Gate = new Gate();
         _process = await host.Spawner.StartAsync(command(this)).ConfigureAwait(false);
+        // It would run without a network from here on, and for as long as its pool keeps it; another one gets another.
+        if (Outbound?.Lost is { } lost) _ = lost.ContinueWith(_ => Kill(), TaskScheduler.Default);
     }
 
     /// <inheritdoc/>

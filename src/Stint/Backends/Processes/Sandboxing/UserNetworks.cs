@@ -24,6 +24,7 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     private readonly NetworkOptions _options;
     private readonly Spawner _spawner;
     private readonly TimeProvider _time;
+    private readonly ILogger<ProcessHost> _logger;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Stock<Made> _stock;
     private int _count;
@@ -34,7 +35,7 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     /// <summary>Nothing is made yet.</summary>
     public UserNetworks(NetworkOptions options, Spawner spawner, TimeProvider time, ILogger<ProcessHost> logger)
     {
-        (_options, _spawner, _time) = (options, spawner, time);
+        (_options, _spawner, _time, _logger) = (options, spawner, time, logger);
         _stock = new Stock<Made>(options.Stock, MakeAsync, made => _ = made.EndAsync(), failure => NotMade(logger, failure.Message));
     }
 
@@ -100,6 +101,7 @@ internal sealed partial class UserNetworks : ISandboxNetworks
         {
             Enter = [HostPrograms.Find("nsenter")!, $"--user=/proc/{process}/ns/user", $"--net=/proc/{process}/ns/net", "--preserve-credentials", "--"],
             Resolver = made.Resolver,
+            Lost = LostAsync(made),
         };
     }
 
@@ -108,6 +110,12 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     {
         await _stock.DisposeAsync().ConfigureAwait(false);
         _turn.Dispose();
+    }
+
+    private async Task LostAsync(Made made)
+    {
+        await made.Ended.ConfigureAwait(false);
+        if (!made.IsEnding) Lost(_logger, made.Said);
     }
 
     private static bool DropDead(Made made)
@@ -168,6 +176,9 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     [LoggerMessage(215, LogLevel.Warning, "a network for a function could not be made ahead: {Problem}")]
     private static partial void NotMade(ILogger logger, string problem);
 
+    [LoggerMessage(216, LogLevel.Warning, "the network of an instance has ended, and the instance with it{Said}")]
+    private static partial void Lost(ILogger logger, string said);
+
     /// <summary>One network: its processes and its files.</summary>
     private sealed class Made(string folder, Action ended)
     {
@@ -195,6 +206,14 @@ internal sealed partial class UserNetworks : ISandboxNetworks
         public ChildProcess Holder => _holder ?? throw new InvalidOperationException("it has not been started");
 
         public bool IsAlive => _holder is { Exited.IsCompleted: false } && _carrier is { Exited.IsCompleted: false };
+
+        public bool IsEnding
+        {
+            get { lock (_lock) return _end is not null; }
+        }
+
+        /// <summary>Ends with the first of its processes.</summary>
+        public Task Ended => Task.WhenAny(_holder!.Exited, _carrier!.Exited);
 
         /// <summary>What the programs complained about last, to be put behind a message.</summary>
         public string Said => Volatile.Read(ref _said) is { Length: > 0 } said ? $": {said}" : "";

@@ -151,16 +151,7 @@ internal sealed class Spawner : IDisposable
             // Only our ends: the child writes to ordinary, blocking pipes.
             Posix.Check(Posix.fcntl(output[0], Posix.SetStatusFlags, Posix.NonBlocking), "fcntl");
             Posix.Check(Posix.fcntl(error[0], Posix.SetStatusFlags, Posix.NonBlocking), "fcntl");
-            int pid;
-            _network.Enter(request.Network);
-            try
-            {
-                pid = SpawnWithOutput(request, output[1], error[1]);
-            }
-            finally
-            {
-                _network.Leave();
-            }
+            var pid = SpawnWithOutput(request, output[1], error[1]);
             var child = new ChildProcess(pid, Posix.OpenPidfd(pid));
             _watches.Add(new Watch(child, request.Output, pid) { Out = output[0], Error = error[0], Pidfd = Posix.OpenPidfd(pid) });
             output[0] = error[0] = -1;
@@ -181,7 +172,7 @@ internal sealed class Spawner : IDisposable
         }
     }
 
-    private static unsafe int SpawnWithOutput(SpawnRequest request, int output, int error)
+    private unsafe int SpawnWithOutput(SpawnRequest request, int output, int error)
     {
         var actions = stackalloc byte[Posix.SpawnStructureSize];
         var attributes = stackalloc byte[Posix.SpawnStructureSize];
@@ -206,8 +197,13 @@ internal sealed class Spawner : IDisposable
             Posix.CheckError(Posix.posix_spawnattr_setsigmask(attributes, signals), "setsigmask");
             Posix.CheckError(Posix.posix_spawnattr_setflags(attributes, Posix.SpawnSetSignalDefaults | Posix.SpawnSetSignalMask | Posix.SpawnSetSession), "setflags");
 
+            var executable = strings.Add(request.Executable);
+            var arguments = strings.AddList(request.Arguments);
+            var environment = strings.AddList(request.Environment);
             int pid;
-            var failure = Posix.posix_spawn(&pid, strings.Add(request.Executable), actions, attributes, strings.AddList(request.Arguments), strings.AddList(request.Environment));
+            _network.Enter(request.Network);
+            var failure = Posix.posix_spawn(&pid, executable, actions, attributes, arguments, environment);
+            _network.Leave(request.Network);
             Posix.CheckError(failure, $"start {request.Executable}");
             return pid;
         }

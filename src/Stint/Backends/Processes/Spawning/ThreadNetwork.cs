@@ -1,38 +1,31 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Stint.Backends.Processes.Spawning;
 
 /// <summary>
 /// The network namespace of one thread, and of the children that it starts. Entering one from the spawner's thread (two system calls, microseconds) spares each sandbox a program that would do it before
-/// everything else (<c>nsenter</c>, 1 ms). Only for the thread that made it.
+/// everything else (<c>nsenter</c>, 1 ms). Only for the thread that made it. Threads inherit the namespace as well, and whatever completes a task may start one: nothing but the spawn itself comes between
+/// <see cref="Enter"/> and <see cref="Leave"/>.
 /// </summary>
 internal sealed class ThreadNetwork : IDisposable
 {
     private readonly SafeFileHandle _home = File.OpenHandle("/proc/thread-self/ns/net", FileMode.Open, FileAccess.Read);
-    private bool _isAway;
 
     /// <summary>Enters a namespace; null is the thread's own.</summary>
-    /// <exception cref="System.ComponentModel.Win32Exception">It cannot be entered; the thread is at home, or refuses to start anything until it is.</exception>
-    public void Enter(System.Runtime.InteropServices.SafeHandle? network)
+    /// <exception cref="System.ComponentModel.Win32Exception">It cannot be entered; the thread is at home.</exception>
+    public void Enter(SafeHandle? network)
     {
-        if (_isAway) Return(); // failed before, and must not start a child in somebody else's network
-        if (network is null) return;
-        Posix.Check(Posix.setns(network, Posix.NewNetwork), "setns");
-        _isAway = true;
+        if (network is not null) Posix.Check(Posix.setns(network, Posix.NewNetwork), "setns");
     }
 
-    /// <summary>Goes home.</summary>
-    public void Leave()
+    /// <summary>Goes home. A thread that could not would take everything that comes after into a function's network, so the daemon ends instead.</summary>
+    public void Leave(SafeHandle? network)
     {
-        if (_isAway && Posix.setns(_home, Posix.NewNetwork) == 0) _isAway = false;
+        if (network is not null && Posix.setns(_home, Posix.NewNetwork) < 0)
+            Environment.FailFast($"cannot come back from a network namespace: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
     }
 
     /// <inheritdoc/>
     public void Dispose() => _home.Dispose();
-
-    private void Return()
-    {
-        Posix.Check(Posix.setns(_home, Posix.NewNetwork), "setns");
-        _isAway = false;
-    }
 }
