@@ -1,5 +1,5 @@
 """
-bench/cold and bench/load: how the platform behaves when instances come and go, and when more is asked of it than it can do.
+bench/cold, bench/load and bench/containers: how the platform behaves when instances come and go, and when more is asked of it than it can do.
 
     cold    call → first byte without an instance, by runtime,      starts
             with spares and without, with a network and without,
@@ -9,6 +9,7 @@ bench/cold and bench/load: how the platform behaves when instances come and go, 
             overload   ten times the capacity: goodput
             fairness   one function at 50 times another's load
             idle       memory of 1,000 deployed functions
+    containers     cold starts, bursts and warm calls of containers beside `docker start` and the process sandbox
 
 Every figure is of this run on this machine; a ratio compares things that were measured one after the other. daemon starts the program, client makes the requests.
 """
@@ -17,10 +18,12 @@ import json
 import sys
 import time
 
+import containers
 import starts
 import traffic
 from daemon import BenchError, Workspace
 
+KINDS = {"cold": starts, "load": traffic, "containers": containers}
 LOADS = ("burst", "step", "overload", "fairness", "idle")
 
 
@@ -35,6 +38,9 @@ def main():
         parser.add_argument("--spares", type=int, default=1, help="spares by runtime in the run with them (default 1)")
         parser.add_argument("--only", action="append", choices=starts.RUNTIMES, help="this runtime only; may be repeated")
         parser.add_argument("--network", action="append", choices=starts.NETWORKS, help="functions with this network only (outbound needs root and nftables); may be repeated")
+    elif kind == "containers":
+        parser.add_argument("--starts", type=int, help="cold starts of each kind (default 50, with --quick 5)")
+        parser.add_argument("--burst", type=int, help="containers of a burst (default 50, with --quick 8)")
     else:
         parser.add_argument("--only", action="append", choices=LOADS, help="this run only; may be repeated")
     options = parser.parse_args(arguments)
@@ -47,6 +53,8 @@ def main():
         with Workspace(options.executable) as workspace:
             if kind == "cold":
                 results = starts.measure(workspace, options.only or starts.RUNTIMES, options.network or starts.NETWORKS, options.starts or (10 if options.quick else 100), options.spares, say)
+            elif kind == "containers":
+                results = containers.measure(workspace, options.starts or (5 if options.quick else 50), options.burst or (8 if options.quick else 50), options.quick, say)
             else:
                 results = {}
                 for name in options.only or LOADS:
@@ -57,7 +65,7 @@ def main():
     except KeyboardInterrupt:
         sys.exit("bench: interrupted")
     say("done")
-    print((starts if kind == "cold" else traffic).render(results))
+    print(KINDS[kind].render(results))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=2)

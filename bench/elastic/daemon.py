@@ -67,12 +67,13 @@ class Workspace:
         """A daemon over new folders with these functions: name → (runtime, lines of function.toml before [process], lines after)."""
         self.stop()
         self._count += 1
-        home = self.folder / str(self._count)
+        self.home = home = self.folder / str(self._count)
         for name, (runtime, top, process) in functions.items():
             code = home / "functions" / name / "code"
             code.mkdir(parents=True)
             file, text = CODE[runtime]
-            (code / file).write_text(text)
+            # No two alike, so that each has a bundle of its own, as different functions have.
+            (code / file).write_text(f"{text}{'//' if runtime == 'nodejs' else '#'} {name}\n")
             (code / file).chmod(0o755)
             (code.parent / "function.toml").write_text(f'{top}\n[process]\nruntime = "{runtime}"\n{process}\n')
         (home / "functions").mkdir(parents=True, exist_ok=True)
@@ -94,6 +95,10 @@ class Workspace:
                 if self._process.poll() is not None or time.monotonic() > end:
                     raise BenchError(f"the daemon did not get ready:\n{self._log.read_text(errors='replace')[-3000:]}") from None
                 time.sleep(0.02)
+
+    def log(self):
+        """The end of what the daemon said."""
+        return self._log.read_text(errors="replace")[-3000:]
 
     def stop(self):
         if self._process is None:

@@ -34,17 +34,17 @@ def check_echo(url, size):
 def wrk(url, connections, size, warmup, seconds, sample=None):
     """Warms up, then measures. `sample` is called once, late in the measurement."""
     check_echo(url, size)
-    _wrk(url, connections, size, warmup, least=0)
+    wrk_once(url, connections, size, warmup, least=0)
     timer = threading.Timer(seconds * 0.8, sample) if sample else None
     if timer:
         timer.start()
-    figures = _wrk(url, connections, size, seconds)
+    figures = wrk_once(url, connections, size, seconds)
     if timer:
         timer.join()
     return {"rps": figures["requests"] / figures["seconds"], "p50_us": figures["p50_us"], "p99_us": figures["p99_us"]}
 
 
-def _wrk(url, connections, size, seconds, least=1):
+def wrk_once(url, connections, size, seconds, least=1):
     # wrk knows whole seconds only; SIGINT ends it early and in good order.
     output = run(["timeout", "--preserve-status", "-s", "INT", f"{seconds}", "wrk", "-t", "1", "-c", f"{connections}", "-d", "600s", "--timeout", "10s",
                   "-s", ROOT / "bench/echo.lua", url, "--", f"{size}"], seconds + 30)

@@ -19,7 +19,7 @@ from select import POLLERR, POLLHUP, POLLIN, POLLOUT, poll
 HEADER = Struct("<IBBHI")  # size, type, flags, status, head size
 HEADER_SIZE = 12
 PIECE = 65536  # the most bytes in a frame's head, and in its body
-REQUEST, BODY, CANCEL, LOAD, HELLO, RESPONSE, READY, FAILURE = 1, 2, 3, 4, 16, 17, 18, 19
+REQUEST, BODY, CANCEL, LOAD, PING, HELLO, RESPONSE, READY, FAILURE, PONG = 1, 2, 3, 4, 5, 16, 17, 18, 19, 20
 MORE = 1
 MESSAGE_LIMIT = 4096  # bytes of a FAILURE's message
 
@@ -394,6 +394,9 @@ def serve(connection, script):
         kind, flags, head, body = connection.next()
         if kind == CANCEL:
             continue  # It crossed with the answer.
+        if kind == PING:
+            connection.send(PONG)
+            continue
         if kind != REQUEST:
             raise ContractBroken(f"a frame of type {kind} instead of a REQUEST")
         fields = bytes(head).split(b"\0")

@@ -19,7 +19,7 @@ const EventEmitter = require('node:events');
 const HEADER_SIZE = 12;
 const PIECE = 65536; // The most bytes in a frame's head, and in its body.
 const FRAME_LIMIT = HEADER_SIZE + 2 * PIECE;
-const REQUEST = 1, BODY = 2, CANCEL = 3, LOAD = 4, HELLO = 16, RESPONSE = 17, READY = 18, FAILURE = 19;
+const REQUEST = 1, BODY = 2, CANCEL = 3, LOAD = 4, PING = 5, HELLO = 16, RESPONSE = 17, READY = 18, FAILURE = 19, PONG = 20;
 const MORE = 1;
 const MESSAGE_LIMIT = 4096; // Bytes of a FAILURE's message.
 const SMALL = 4096; // Answers up to this size are built in the connection's own buffer.
@@ -114,6 +114,9 @@ class Connection {
         } else {
           this.response?.cancel();
         }
+        break;
+      case PING:
+        this.send(PONG, 0, 0, '', NOTHING);
         break;
       case LOAD:
         if (this.onLoad === null) broken('a second LOAD');

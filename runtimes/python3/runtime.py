@@ -20,7 +20,7 @@ from _struct import Struct
 HEADER = Struct("<IBBHI")  # size, type, flags, status, head size
 HEADER_SIZE = 12
 PIECE = 65536  # the most bytes in a frame's head, and in its body
-REQUEST, BODY, CANCEL, LOAD, HELLO, RESPONSE, READY, FAILURE = 1, 2, 3, 4, 16, 17, 18, 19
+REQUEST, BODY, CANCEL, LOAD, PING, HELLO, RESPONSE, READY, FAILURE, PONG = 1, 2, 3, 4, 5, 16, 17, 18, 19, 20
 MORE = 1
 MESSAGE_LIMIT = 4096  # bytes of a FAILURE's message
 
@@ -302,6 +302,9 @@ def serve(connection, call, loop):
         if kind != REQUEST:
             if kind == CANCEL:
                 continue  # It crossed with the answer.
+            if kind == PING:
+                send(PONG)
+                continue
             raise ContractBroken(f"a frame of type {kind} instead of a REQUEST")
         fields = str(head, "utf-8", "surrogateescape").split("\0")
         if len(fields) < 5 or len(fields) % 2 == 0:

@@ -27,6 +27,12 @@ internal interface IInstance : IAsyncDisposable
     /// </summary>
     ValueTask<Reply> InvokeAsync(Invocation invocation, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Whether the instance is well: it answers a question that no function has a part in. False when it did not answer until <paramref name="cancellationToken"/> fired; true also when it ended meanwhile, which
+    /// <see cref="Ended"/> tells, and of an instance that cannot be asked. Asked while no call is in it; one may come meanwhile. Never throws.
+    /// </summary>
+    ValueTask<bool> ProbeAsync(CancellationToken cancellationToken) => new(true);
+
     /// <summary>What the instance uses now.</summary>
     InstanceUsage ReadUsage();
 }

@@ -16,6 +16,7 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(VersionView))]
 [JsonSerializable(typeof(DoctorView))]
 [JsonSerializable(typeof(WipedContainersView))]
+[JsonSerializable(typeof(ImageListView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>

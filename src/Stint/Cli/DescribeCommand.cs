@@ -49,7 +49,7 @@ internal static class DescribeCommand
         Line("calls", string.Create(CultureInfo.InvariantCulture,
             $"{function.Requests}, {Figures.Count((int)Math.Min(function.Errors, int.MaxValue), "error")}, {Figures.Count((int)Math.Min(function.ColdStarts, int.MaxValue), "cold start")}, {function.Queue} waiting"));
         if (function.StartFailures + function.Deaths + function.Replaced > 0)
-            Line("failures", string.Create(CultureInfo.InvariantCulture, $"{Figures.Count((int)Math.Min(function.StartFailures, int.MaxValue), "failed start")}, {function.Deaths} died, {function.Replaced} killed for not keeping to the contract"));
+            Line("failures", string.Create(CultureInfo.InvariantCulture, $"{Figures.Count((int)Math.Min(function.StartFailures, int.MaxValue), "failed start")}, {function.Deaths} died, {function.Replaced} killed for breaking the contract, holding on to a call or not answering a probe"));
         Line("duration", $"p50 {Figures.Seconds(function.P50Seconds)}, p99 {Figures.Seconds(function.P99Seconds)}");
         if (function.InstanceList.Count == 0) return;
         session.Out.WriteLine();

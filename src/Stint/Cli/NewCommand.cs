@@ -14,8 +14,8 @@ internal static class NewCommand
     public static Command Build(CliSession session)
     {
         var command = new Command("new", "Make a working function in the folder ./NAME.");
-        var runtime = new Argument<string>("runtime") { Description = "python3, nodejs or binary." };
-        runtime.AcceptOnlyFromAmong("python3", "nodejs", "binary");
+        var runtime = new Argument<string>("runtime") { Description = "python3, nodejs, binary or container." };
+        runtime.AcceptOnlyFromAmong("python3", "nodejs", "binary", "container");
         var name = new Argument<string>("name") { Description = "Its name, and the folder's." };
         name.Validators.Add(result =>
         {
@@ -26,13 +26,11 @@ internal static class NewCommand
         command.SetAction(parsed =>
         {
             var folder = parsed.GetRequiredValue(name);
-            Write(parsed.GetRequiredValue(runtime), folder, session.FullPath(folder));
-            session.Out.WriteLine($"""
-                Made {folder}/. Its README says what is where. Now:
-
-                  stint deploy {folder}
-                  stint invoke {folder} -d World
-                """);
+            var kind = parsed.GetRequiredValue(runtime);
+            Write(kind, folder, session.FullPath(folder));
+            session.Out.WriteLine($"Made {folder}/. Its README says what is where. Now:\n");
+            if (kind is "container") session.Out.WriteLine($"  {folder}/image/build.sh");
+            session.Out.WriteLine($"  stint deploy {folder}\n  stint invoke {folder} -d World");
             return ExitCode.Done;
         });
         return command;
@@ -51,7 +49,7 @@ internal static class NewCommand
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             using var reader = new StreamReader(assembly.GetManifestResourceStream(resource)!, Encoding.UTF8);
             File.WriteAllText(path, reader.ReadToEnd().Replace(Placeholder, name, StringComparison.Ordinal));
-            if (path.EndsWith(".sh", StringComparison.Ordinal)) File.SetUnixFileMode(path, File.GetUnixFileMode(path) | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+            if (Path.GetExtension(path) is ".sh" or ".cgi") File.SetUnixFileMode(path, File.GetUnixFileMode(path) | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         }
     }
 }

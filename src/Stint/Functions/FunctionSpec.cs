@@ -24,6 +24,12 @@ internal sealed record FunctionSpec
     /// <summary><c>boot-timeout</c> (seconds): the longest an instance may take to get ready.</summary>
     public TimeSpan BootTimeout { get; init; } = TimeSpan.FromSeconds(25);
 
+    /// <summary><c>health-interval</c> (seconds): an instance that has been idle for so long is asked whether it is well, and again after as long; zero = never.</summary>
+    public TimeSpan HealthInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary><c>health-timeout</c> (seconds): an instance that has not answered by then is replaced.</summary>
+    public TimeSpan HealthTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary><c>max-queue</c>: calls that may wait for an instance; more are refused at once.</summary>
     public int MaxQueue { get; init; } = 1000;
 

@@ -75,6 +75,14 @@ internal sealed record DaemonOptions
 
     /// <summary><c>network-stock</c>: networks for process functions, and taps for virtual machines, that are made ahead once that kind is in use.</summary>
     public int NetworkStock { get; init; } = 4;
+    /// <summary><c>container-subnets</c>: where functions' container networks get their addresses; each function has a block of its own.</summary>
+    public IReadOnlyList<IPNetwork> ContainerSubnets { get; init; } = [IPNetwork.Parse("10.101.0.0/16")];
+
+    /// <summary><c>container-spares</c>: containers that are created ahead, not started, for each version of a <c>[container]</c> function in use; 0 = none.</summary>
+    public int ContainerSpares { get; init; } = 1;
+
+    /// <summary><c>container-starts</c>: containers that are created or started at a time.</summary>
+    public int ContainerStarts { get; init; } = 4;
 
     /// <summary><c>callback-port</c>: where UniFaaS's guests say that they are ready, at the gateways of functions' networks only.</summary>
     public int CallbackPort { get; init; } = 3000;

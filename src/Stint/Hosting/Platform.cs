@@ -1,9 +1,10 @@
 // The parts of a daemon and how they know each other:
 //
 //   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
-//                ▲              └▶ ProcessBackend ─▶ ProcessHost (sandbox, control groups, spawner)
+//                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
+//                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
-//   FunctionRegistry ───────────▶ BundleStore ─▶ SandboxedBuild
+//   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
 //                ▲
 //   Deployer ────┘      (management and dialects deploy through it; the folder may also be changed by hand)
 using System.Collections.Concurrent;
@@ -11,6 +12,8 @@ using System.Security.Cryptography;
 using System.Text;
 using Stint.Backends;
 using Stint.Backends.Callbacks;
+using Stint.Backends.Containers;
+using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
@@ -40,12 +43,13 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<Platform> _logger;
     private readonly ProcessBackend _processes;
+    private readonly IBackend _containers;
+    private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        if (options.Backend == RuntimeBackend.Docker) throw new IOException("backend = \"docker\" is not ready in this version; leave it out (or unset TF_BACKEND), functions run in the process sandbox");
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -77,16 +81,16 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Host = new ProcessHost(processes, Network, time, loggers.CreateLogger<ProcessHost>());
-            Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
-            Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
+            Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
+            Builds = new MeasuredBuild(Runtimes.Builds, time);
+            Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            var launcher = new SandboxLauncher(Host, processes, time);
-            Spares = new Spares(launcher, processes, time, loggers.CreateLogger<Spares>());
-            _processes = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
+            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
-            Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
+            _containers = OpenEngine(processes.GroupName, loggers);
+            Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Runtimes.Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
             Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
@@ -101,7 +105,7 @@ internal sealed partial class Platform : IAsyncDisposable
         }
         catch
         {
-            Host?.Dispose();
+            _ = Runtimes?.DisposeAsync().AsTask(); // has nothing to wait for: nothing has been started
             _folders.Dispose();
             throw;
         }
@@ -119,8 +123,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>The instances' part of the host's network.</summary>
     public HostNetwork Network { get; }
 
-    /// <summary>The host's sandbox and limits.</summary>
-    public ProcessHost Host { get; }
+    /// <summary>What runs functions that have code.</summary>
+    public RuntimeParts Runtimes { get; }
 
     /// <summary>Builds, with their durations.</summary>
     public MeasuredBuild Builds { get; }
@@ -136,6 +140,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Runs <c>[vm]</c> functions.</summary>
     public VmBackend Vms { get; }
+
+    /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
+    public ContainerBackend? Containers => _containers as ContainerBackend;
 
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
@@ -156,7 +163,13 @@ internal sealed partial class Platform : IAsyncDisposable
     public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
 
     /// <summary>What an operator should know about this host, one sentence each.</summary>
-    public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null, Host.NetworkPolicy.Warning }.OfType<string>();
+    public IEnumerable<string> Warnings => new[]
+    {
+        Runtimes.Problem,
+        Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
+        Options.Backend == RuntimeBackend.Process ? Runtimes.Host.NetworkPolicy.Warning : null,
+        Containers?.Host.Watch.Problem,
+    }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
@@ -165,8 +178,14 @@ internal sealed partial class Platform : IAsyncDisposable
         await Network.RemoveLeftoversAsync().ConfigureAwait(false);
         Vms.Host.RemoveLeftovers();
         if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
-        await Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken)).ConfigureAwait(false);
-        if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
+        await Runtimes.StartAsync(cancellationToken).ConfigureAwait(false);
+        if (Runtimes.Problem is { } problem)
+        {
+            if (Options.Backend == RuntimeBackend.Docker) NotRunning(_logger, problem);
+            else NotIsolated(_logger, problem);
+        }
+        // In the background: an engine that hangs concerns nobody who does not need it.
+        if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
         Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
@@ -179,7 +198,17 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
     public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
-        var version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        FunctionVersion version;
+        try
+        {
+            version = await Deployer.DeployAsync(name, functionToml, code, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (Containers is not null && Registry.Snapshot.Functions.GetValueOrDefault(name)?.Serving?.Spec.Container is null)
+        {
+            // What was made for trying it out.
+            await Containers.ForgetAsync(name).ConfigureAwait(false);
+            throw;
+        }
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
         return version;
@@ -200,18 +229,24 @@ internal sealed partial class Platform : IAsyncDisposable
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
+        await _cleaning.ConfigureAwait(false);
+        if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
         await Vms.Host.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
-        await Host.Networks.DisposeAsync().ConfigureAwait(false);
-        Host.Dispose();
+        await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
     }
 
-    private IBackend BackendOf(FunctionVersion version) => version.Spec.Vm is null ? _processes : Vms;
+    private IBackend BackendOf(FunctionVersion version) => version.Spec switch
+    {
+        { Vm: not null } => Vms,
+        { Container: not null } => _containers,
+        _ => _processes,
+    };
 
     private static VmBackendOptions VmOptions(DaemonOptions options, string daemon) => new()
     {
@@ -224,6 +259,23 @@ internal sealed partial class Platform : IAsyncDisposable
         NetworkStock = options.NetworkStock,
         Daemon = daemon,
     };
+
+    private IBackend OpenEngine(string daemon, ILoggerFactory loggers)
+    {
+        var options = new ContainerBackendOptions
+        {
+            Daemon = daemon, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
+        };
+        try
+        {
+            var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
+            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, Logs, _time, loggers));
+        }
+        catch (Exception failure) when (failure is FormatException or EngineException)
+        {
+            return new UnreachableEngine(failure.Message);
+        }
+    }
 
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
@@ -251,6 +303,7 @@ internal sealed partial class Platform : IAsyncDisposable
         // The registry lets go of a version's code when the next one comes; the pool may still start instances of it until the next one serves.
         var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
         _processes.Expect(version);
+        if (version.Spec.Container is not null) Containers?.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
@@ -271,6 +324,8 @@ internal sealed partial class Platform : IAsyncDisposable
         }, bundle);
         // A function that was a virtual machine's and is none any more.
         if (version.Spec.Vm is null) Vms.Host.Snapshots.Forget(version.Name);
+        // A function that was a container's and is none any more.
+        if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
@@ -288,6 +343,7 @@ internal sealed partial class Platform : IAsyncDisposable
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Vms.Host.Snapshots.Forget(name);
+        if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 
@@ -302,4 +358,7 @@ internal sealed partial class Platform : IAsyncDisposable
 
     [LoggerMessage(4, LogLevel.Warning, "functions are not isolated: {Problem}")]
     private static partial void NotIsolated(ILogger logger, string problem);
+
+    [LoggerMessage(5, LogLevel.Warning, "{Problem} The next call of a function looks again.")]
+    private static partial void NotRunning(ILogger logger, string problem);
 }

@@ -52,7 +52,7 @@ internal static class PlatformMetrics
         foreach (var pool in pools) text.Sample(pool.Counters.StartFailures, ("function", Name(pool)));
         text.Family("stint_instance_deaths_total", MetricKind.Counter, "Instances that ended by themselves.");
         foreach (var pool in pools) text.Sample(pool.Counters.Deaths, ("function", Name(pool)));
-        text.Family("stint_instances_replaced_total", MetricKind.Counter, "Instances that were killed because they broke their contract or did not let go of a call.");
+        text.Family("stint_instances_replaced_total", MetricKind.Counter, "Instances that were killed because they broke their contract, did not let go of a call, or did not answer a probe.");
         foreach (var pool in pools) text.Sample(pool.Counters.Replaced, ("function", Name(pool)));
         text.Family("stint_instances", MetricKind.Gauge, "Instances by state.");
         foreach (var pool in pools)
@@ -90,11 +90,19 @@ internal static class PlatformMetrics
         text.Family("stint_empty_sandboxes", MetricKind.Gauge, "Sandboxes that wait for an interpreter.");
         foreach (var (runtime, _, empty) in waiting) text.Sample(empty, ("runtime", runtime.ToString().ToLowerInvariant()));
         text.Family("stint_empty_sandbox_starts_total", MetricKind.Counter, "Starts that took a waiting sandbox, but found no waiting interpreter.").Sample(platform.Spares.TakenEmpty);
-        text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Host.SandboxProblem is null ? 1 : 0);
-        text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Host.LimitsProblem is null ? 1 : 0);
-        if (platform.Host.Networks is { IsReady: true } or { Problem: not null })
-            text.Family("stint_outbound_available", MetricKind.Gauge, "1 when functions can have a way to the world; not there before one needs it.").Sample(platform.Host.Networks.IsReady ? 1 : 0);
-        text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(platform.Host.Networks.Count);
+        if (platform.Containers is { Host.Watch: { IsInUse: true } watch } containers)
+        {
+            text.Family("stint_container_engine_up", MetricKind.Gauge, "1 while the container engine answers; absent until a function needs it.").Sample(watch.Problem is null ? 1 : 0);
+            text.Family("stint_containers", MetricKind.Gauge, "Containers of [container] functions by state: running, or created ahead.");
+            text.Sample(watch.Running, ("state", "running"));
+            text.Sample(watch.Created, ("state", "created"));
+            text.Family("stint_container_spare_starts_total", MetricKind.Counter, "Starts that took a container that was created ahead.").Sample(containers.SparesTaken);
+        }
+        text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
+        text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
+        if (platform.Runtimes.Host.Networks is { IsReady: true } or { Problem: not null })
+            text.Family("stint_outbound_available", MetricKind.Gauge, "1 when functions can have a way to the world; not there before one needs it.").Sample(platform.Runtimes.Host.Networks.IsReady ? 1 : 0);
+        text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(platform.Runtimes.Host.Networks.Count);
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
     }
 

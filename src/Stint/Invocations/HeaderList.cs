@@ -9,6 +9,9 @@ namespace Stint.Invocations;
 /// </summary>
 internal sealed class HeaderList : List<KeyValuePair<string, string>>
 {
+    /// <summary>No headers, for those who have none to say: it must not be changed.</summary>
+    public static HeaderList None { get; } = [];
+
     /// <summary>A list for a handful of headers.</summary>
     public HeaderList() : base(8) { }
 

@@ -27,7 +27,7 @@ internal sealed class Invocation
     public string Query { get; init; } = "";
 
     /// <summary>The headers that the function sees.</summary>
-    public HeaderList Headers { get; init; } = [];
+    public HeaderList Headers { get; init; } = HeaderList.None;
 
     /// <summary>The whole body, when <see cref="BodyStream"/> is null.</summary>
     public ReadOnlySequence<byte> Body { get; init; }

@@ -18,8 +18,8 @@ internal sealed class Reply : IDisposable
     /// <summary>The function's own status, 200 to 599, when it answered; 101 with a <see cref="Tunnel"/>.</summary>
     public int Status { get; private init; } = 200;
 
-    /// <summary>The function's headers; empty unless it answered.</summary>
-    public HeaderList Headers { get; private init; } = [];
+    /// <summary>The function's headers; empty unless it answered. They must not be changed.</summary>
+    public HeaderList Headers { get; private init; } = HeaderList.None;
 
     /// <summary>The body, or its first piece when <see cref="Rest"/> is set. Valid until <see cref="Dispose"/>.</summary>
     public ReadOnlyMemory<byte> Body { get; private init; }

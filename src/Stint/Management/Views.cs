@@ -185,7 +185,7 @@ internal sealed record FunctionDetailView : FunctionView
     /// <summary>Instances that ended by themselves.</summary>
     public long Deaths { get; init; }
 
-    /// <summary>Instances that were killed because they broke their contract or did not let go of a call.</summary>
+    /// <summary>Instances that were killed because they broke their contract, did not let go of a call, or did not answer a probe.</summary>
     public long Replaced { get; init; }
 
     /// <summary>The version whose instances are booting to take over; empty when no deployment is under way.</summary>

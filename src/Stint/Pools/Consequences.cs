@@ -14,6 +14,9 @@ internal struct Consequences
     /// <summary>Starts that nobody wants any more.</summary>
     public List<PooledInstance>? Abandoned;
 
+    /// <summary>Instances to ask whether they are well.</summary>
+    public List<PooledInstance>? Probed;
+
     /// <summary>Instances to dispose of.</summary>
     public List<PooledInstance>? Disposed;
 

@@ -7,7 +7,7 @@ namespace Stint.Pools;
 // The plan of this file: every decision of a pool, none of its actions.
 //
 //   calls        Admit → Release, LeaveQueue          a slot, a place in the queue, or a refusal
-//   instances    BecameReady, StartFailed, Ended, Gone  what becomes of the calls, and what comes next
+//   instances    BecameReady, StartFailed, Ended, Probed, Gone  what becomes of the calls, and what comes next
 //   versions     Deploy, Switch                        old ones serve until new ones are healthy
 //   time, room   Rang, IdleFor, GiveUpIdle, Close      keep-alive, limits, backoff; other functions' needs
 //   the plan     Plan                                  exactly as many starts as the queue justifies
@@ -265,6 +265,31 @@ internal sealed class Dispatcher : IDisposable
         return true;
     }
 
+    /// <summary>A probe has ended. False when the instance is well, or on its way out anyway.</summary>
+    public bool Probed(PooledInstance instance, bool isWell, ref Consequences then)
+    {
+        (instance.IsProbing, instance.LastProbed) = (false, Now);
+        if (instance.IsDisposing) return false;
+        if (isWell)
+        {
+            if (instance.State == InstanceState.Idle) ProbeLater(instance);
+            return false;
+        }
+        instance.Verdict = Refusals.Unwell(instance.Version);
+        if (ReferenceEquals(instance.Version, Version)) _backoff.Died(instance.Verdict, Now);
+        Discard(instance, ref then);
+        Plan(ref then);
+        return true;
+    }
+
+    /// <summary>Has the alarm ring when an idle instance is to be probed.</summary>
+    private void ProbeLater(PooledInstance instance)
+    {
+        if (Version.Spec.HealthInterval > TimeSpan.Zero) _alarm.Set(ProbeAt(instance), Now);
+    }
+
+    private TimeSpan ProbeAt(PooledInstance instance) => (instance.LastProbed > instance.LastUsed ? instance.LastProbed : instance.LastUsed) + Version.Spec.HealthInterval;
+
     /// <summary>An instance has been disposed of.</summary>
     public void Gone(PooledInstance instance, ref Consequences then)
     {
@@ -311,6 +336,7 @@ internal sealed class Dispatcher : IDisposable
         if (instance.InFlight > 0) return;
         Instances.Move(instance, InstanceState.Idle);
         then.Settles |= _budget.IsContended;
+        ProbeLater(instance);
         var keep = Version.Spec.KeepAlive;
         if (keep == Timeout.InfiniteTimeSpan || !IsSurplus()) return;
         if (keep == TimeSpan.Zero) Discard(instance, ref then);
@@ -413,7 +439,7 @@ internal sealed class Dispatcher : IDisposable
 
     // ── time and room ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// <summary>The alarm rang: answers calls that waited too long, lets idle instances and tunnels' draining ones go, ends a deployment's patience, and sets the next alarm.</summary>
+    /// <summary>The alarm rang: answers calls that waited too long, lets idle instances and tunnels' draining ones go, has others probed, ends a deployment's patience, and sets the next alarm.</summary>
     public void Rang(ref Consequences then)
     {
         _alarm.Rang();
@@ -435,6 +461,21 @@ internal sealed class Dispatcher : IDisposable
             {
                 _alarm.Set(idle.LastUsed + keep, now);
                 break;
+            }
+        }
+
+        if (Version.Spec.HealthInterval > TimeSpan.Zero)
+        {
+            foreach (var instance in Instances.All)
+            {
+                if (instance.State != InstanceState.Idle || instance.IsProbing || !ReferenceEquals(instance.Version, Version)) continue;
+                if (!PoolAlarm.IsDue(ProbeAt(instance), now))
+                {
+                    ProbeLater(instance);
+                    continue;
+                }
+                instance.IsProbing = true;
+                (then.Probed ??= []).Add(instance);
             }
         }
 

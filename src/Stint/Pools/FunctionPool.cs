@@ -12,7 +12,7 @@ namespace Stint.Pools;
 //                            ▼   eviction  ▼      ▼                       │
 //                          gone ◀── Dead ◀──── Draining                 Busy
 //                                    ▲
-//                                    └── from anywhere: it died, broke its contract, or did not let go of a call
+//                                    └── from anywhere: it died, broke its contract, did not let go of a call, or did not answer a probe
 //
 // Draining instances take no more calls. A call: Admit → [queue] → lease → instance → reply → Release. Decisions are the Dispatcher's, made under the one lock; this class does what follows from them, outside it.
 
@@ -96,6 +96,10 @@ internal sealed class FunctionPool : IAsyncDisposable
         if (reply.Outcome == Outcome.Cancelled && call.Token.IsCancellationRequested)
         {
             reply = call.CallerLeft ? Refusals.CallerLeft(Name, reply.Completion) : Refusals.TimedOut(instance.Version, isCallers, reply.Completion);
+        }
+        else if (reply.Outcome == Outcome.Crashed && instance.Verdict is { } verdict)
+        {
+            reply = Reply.Failure(Outcome.Crashed, verdict);
         }
         Counters.Ended(reply.Outcome);
         if (reply.Outcome == Outcome.Answered) Counters.Statuses.Add(reply.Status);
@@ -277,6 +281,8 @@ internal sealed class FunctionPool : IAsyncDisposable
             foreach (var call in woken) call.Wake();
         if (then.Abandoned is { } abandoned)
             foreach (var instance in abandoned) Abandon(instance);
+        if (then.Probed is { } probed)
+            foreach (var instance in probed) _ = ProbeAsync(instance);
         if (then.Disposed is { } disposed)
             foreach (var instance in disposed) _ = DiscardAsync(instance);
         if (then.Started is { } started)
@@ -362,6 +368,29 @@ internal sealed class FunctionPool : IAsyncDisposable
         {
             Counters.Died();
             PoolLog.InstanceDied(_logger, Name, sandbox.Id, reason);
+        }
+        CarryOut(ref then);
+    }
+
+    private async Task ProbeAsync(PooledInstance instance)
+    {
+        using var limit = new CancellationTokenSource(instance.Version.Spec.HealthTimeout, _time);
+        var isWell = false;
+        try
+        {
+            isWell = await instance.Sandbox!.ProbeAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            PoolLog.BackendFault(_logger, exception, Name);
+        }
+        Consequences then = default;
+        bool replaced;
+        lock (_lock) replaced = _dispatcher.Probed(instance, isWell, ref then);
+        if (replaced)
+        {
+            Counters.Replace();
+            PoolLog.InstanceUnwell(_logger, Name, instance.Sandbox!.Id, Refusals.Seconds(instance.Version.Spec.HealthTimeout));
         }
         CarryOut(ref then);
     }

@@ -32,7 +32,7 @@ internal sealed class PoolCounters
     /// <summary>Instances that ended by themselves.</summary>
     public long Deaths => Interlocked.Read(ref _deaths);
 
-    /// <summary>Instances that the pool put out of service because they did not let go of a call or broke their contract.</summary>
+    /// <summary>Instances that the pool put out of service because they did not let go of a call, broke their contract, or did not answer a probe.</summary>
     public long Replaced => Interlocked.Read(ref _replaced);
 
     /// <summary>Calls that ended in a certain way.</summary>

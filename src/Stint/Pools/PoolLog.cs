@@ -20,6 +20,9 @@ internal static partial class PoolLog
     [LoggerMessage(304, LogLevel.Warning, "{Function}: instance {Instance} did not let go of a cancelled call within {Grace}; it is killed")]
     public static partial void InstanceStuck(ILogger logger, FunctionName function, string instance, string grace);
 
+    [LoggerMessage(307, LogLevel.Warning, "{Function}: instance {Instance} did not answer its health probe within {Limit}; it is killed")]
+    public static partial void InstanceUnwell(ILogger logger, FunctionName function, string instance, string limit);
+
     [LoggerMessage(305, LogLevel.Information, "{Function}: version {Version} serves")]
     public static partial void Deployed(ILogger logger, FunctionName function, string version);
 

@@ -45,6 +45,15 @@ internal sealed class PooledInstance
     /// <summary>When its last call ended, or when it got ready; on the pool's clock.</summary>
     public TimeSpan LastUsed { get; set; }
 
+    /// <summary>When it last answered a probe; on the pool's clock.</summary>
+    public TimeSpan LastProbed { get; set; }
+
+    /// <summary>A probe is under way.</summary>
+    public bool IsProbing { get; set; }
+
+    /// <summary>Why the pool put it out of service while calls may have been in it; null otherwise.</summary>
+    public string? Verdict { get; set; }
+
     /// <summary>It gives way to another function and goes with its last call; owned by <see cref="HostBudget"/>.</summary>
     public bool IsYielding { get; set; }
 

@@ -51,6 +51,9 @@ internal static class Refusals
             : $"{version.Name} did not answer within {Seconds(version.Spec.Timeout)}; timeout in function.toml allows more",
         completion: completion);
 
+    /// <summary>The text for an instance that does not answer its probe.</summary>
+    public static string Unwell(FunctionVersion version) => $"an instance of {version.Name} did not answer its health probe within {Seconds(version.Spec.HealthTimeout)} (health-timeout) and was killed";
+
     /// <summary>The caller left.</summary>
     public static Reply CallerLeft(FunctionName name, Task<bool>? completion = null) =>
         Reply.Failure(Outcome.Cancelled, $"the caller left before {name} answered", completion: completion);

@@ -1,13 +1,15 @@
 #!/bin/bash
-# Installs what the tests of containers need: a container engine, of which they start one of their own, and a static busybox, of which they make images. Does nothing, quickly, when all is there.
+# Installs what the tests of containers need: a container engine, of which they start one of their own, gVisor as its second runtime, and a static busybox, of which they make images. Does nothing, quickly, when all is there.
 set -euo pipefail
 
 packages=()
-command -v dockerd >/dev/null 2>&1 || packages+=(docker.io)
+{ command -v dockerd && command -v docker; } >/dev/null 2>&1 || packages+=(docker.io)
 command -v iptables >/dev/null 2>&1 || packages+=(iptables)
 command -v ip >/dev/null 2>&1 || packages+=(iproute2)
 # The package "busybox" has a dynamic one, which would need its libraries in each image.
 { command -v busybox && ! ldd "$(command -v busybox)"; } >/dev/null 2>&1 || packages+=(busybox-static)
+# gVisor, as another runtime than the engine's own.
+command -v runsc >/dev/null 2>&1 || packages+=(runsc)
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then

@@ -208,7 +208,7 @@ public sealed class StintDaemon : IAsyncDisposable
         string[] command =
         [
             .. setup.Namespace is { } ns ? NamespaceRelay.Enter(ns) : [], .. setup.Prefix, .. Programs.Stint, "up", "--registry", Registry, "--state", State, "--run", Run,
-            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", "-1", .. setup.Flags,
+            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", $"{setup.GrpcPort}", .. setup.Flags,
         ];
         var environment = new Dictionary<string, string>(setup.Environment) { ["TMPDIR"] = Temporary };
         if (setup.Namespace is null) environment.TryAdd("STINT_NETWORK_DEFAULT", "none");

@@ -3,8 +3,18 @@ using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Sandbox;
 
+/// <summary>In the process sandbox.</summary>
+public sealed class SandboxNetworkTests(SandboxDaemon shared) : NetworkTests(shared), IClassFixture<SandboxDaemon>
+{
+    private readonly SandboxDaemon _shared = shared;
+
+    [Fact]
+    public async Task A_vsock_is_refused() =>
+        Assert.Equal("PermissionError", await _shared.AttackAsync("import socket\ntry:\n    socket.socket(40)\n    result = 'made'\nexcept OSError as e: result = type(e).__name__", "networked"));
+}
+
 /// <summary>What a function reaches of the network, and that it never reaches management.</summary>
-public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDaemon>
+public abstract class NetworkTests(SandboxDaemon shared)
 {
     private const string Connect = """
         import socket
@@ -27,6 +37,9 @@ public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDa
 
     private StintDaemon Daemon => shared.Daemon;
 
+    /// <summary>What becomes of connections to 127.0.0.1 and ::1 when nobody listens there.</summary>
+    protected virtual string NothingListens => "ConnectionRefusedError | ConnectionRefusedError";
+
     [Fact]
     public async Task Without_network_there_is_nothing_but_its_own_loopback()
     {
@@ -39,7 +52,7 @@ public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDa
     {
         foreach (var function in new[] { "offline", "attacker" })
             foreach (var port in new[] { Daemon.HttpPort, Daemon.ManagementPort })
-                Assert.Equal("ConnectionRefusedError | ConnectionRefusedError", await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal), function));
+                Assert.Equal(NothingListens, await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal), function));
     }
 
     [Fact]
@@ -63,8 +76,4 @@ public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDa
         Assert.DoesNotContain("200", management, StringComparison.Ordinal);
         Assert.Equal(200, (await Daemon.ManageAsync("list")).Status);
     }
-
-    [Fact]
-    public async Task A_vsock_is_refused() =>
-        Assert.Equal("PermissionError", await shared.AttackAsync("import socket\ntry:\n    socket.socket(40)\n    result = 'made'\nexcept OSError as e: result = type(e).__name__", "networked"));
 }

@@ -8,7 +8,7 @@ namespace Stint.EndToEnd.Sandbox;
 /// A daemon with a function that runs whatever Python it is sent, a victim beside it, one that has no network and one that may use the host's. It runs in a network namespace of its own, so that its
 /// functions can have networks as they have by default.
 /// </summary>
-public sealed class SandboxDaemon : SharedDaemon
+public class SandboxDaemon : SharedDaemon
 {
     internal const string RunsItsInput = """
         def fn(input, headers):

@@ -40,10 +40,15 @@ internal static class CliReference
             Colours and drawn tables appear only on a terminal; elsewhere a listing is plain columns, one row a line.
 
             """);
-        foreach (var command in root.Subcommands)
+        foreach (var (path, command) in root.Subcommands.SelectMany(command => Tree("", command)))
         {
+            if (command.Subcommands.Count > 0)
+            {
+                page.Append(CultureInfo.InvariantCulture, $"\n## stint {path}\n\n{Text(command.Description)}\n");
+                continue;
+            }
             var arguments = string.Concat(command.Arguments.Select(argument => " " + Usage(argument)));
-            page.Append(CultureInfo.InvariantCulture, $"\n## stint {command.Name}\n\n    stint {command.Name}{arguments}{(command.Options.Any(option => option is not HelpOption) ? " [options]" : "")}\n\n{Text(command.Description)}\n");
+            page.Append(CultureInfo.InvariantCulture, $"\n## stint {path}\n\n    stint {path}{arguments}{(command.Options.Any(option => option is not HelpOption) ? " [options]" : "")}\n\n{Text(command.Description)}\n");
             if (command.Arguments.Count > 0)
             {
                 page.Append('\n');
@@ -53,10 +58,13 @@ internal static class CliReference
             if (options.Count == 0) continue;
             page.Append('\n');
             Table(page, options);
-            if (Shapes.GetValueOrDefault(command.Name) is { } shapes) Shape(page, shapes);
+            if (Shapes.GetValueOrDefault(path) is { } shapes) Shape(page, shapes);
         }
         return page.ToString();
     }
+
+    private static IEnumerable<(string Path, Command Command)> Tree(string above, Command command) =>
+        command.Subcommands.SelectMany(inner => Tree($"{above}{command.Name} ", inner)).Prepend((above + command.Name, command));
 
     // What --json prints, a command's own type first, then those that it contains.
     private static readonly Dictionary<string, Type[]> Shapes = new()
@@ -67,6 +75,7 @@ internal static class CliReference
         ["top"] = [typeof(TopReport), typeof(TopFunctionReport)],
         ["logs"] = [typeof(LogLineView)],
         ["wipe"] = [typeof(WipedContainersView), typeof(WipedObjectView)],
+        ["image ls"] = [typeof(ImageListView), typeof(ImageView)],
         ["doctor"] = [typeof(DoctorView), typeof(DoctorCheckView)],
         ["version"] = [typeof(VersionView)],
     };
@@ -151,7 +160,7 @@ public sealed class CliReferenceTests
     {
         using var cli = new PlayedCli();
         var root = CommandLine.Build(cli.Up, cli.Session, new GlobalOptions());
-        foreach (var symbol in root.Subcommands.SelectMany(command => command.Options.Cast<Symbol>().Concat(command.Arguments).Append(command)))
+        foreach (var symbol in root.Subcommands.SelectMany(command => command.Subcommands.Prepend(command)).SelectMany(command => command.Options.Cast<Symbol>().Concat(command.Arguments).Append(command)))
             Assert.True(symbol is HelpOption || symbol.Description?.EndsWith('.') == true, symbol.Name);
     }
 

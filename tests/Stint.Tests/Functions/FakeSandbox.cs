@@ -8,6 +8,7 @@ internal sealed class FakeSandbox : IBuildSandbox
 {
     public ConcurrentQueue<BuildCommand> Commands { get; } = [];
     public Func<BuildCommand, Action<string>, Task<BuildExit>> Install { get; set; } = (_, _) => Task.FromResult(new BuildExit(BuildEnd.Exited, 0));
+    public Func<BuildCommand, BuildExit> Compile { get; set; } = _ => new BuildExit(BuildEnd.Exited, 0);
     public int Installs => Commands.Count(c => c.Arguments.Contains("install"));
 
     public string SeenAs(string workFolder) => workFolder;
@@ -15,7 +16,7 @@ internal sealed class FakeSandbox : IBuildSandbox
     public async Task<BuildExit> RunAsync(BuildCommand command, Action<string> onLine, CancellationToken cancellationToken)
     {
         Commands.Enqueue(command);
-        if (!command.Arguments.Contains("install")) return new BuildExit(BuildEnd.Exited, 0);
+        if (!command.Arguments.Contains("install")) return Compile(command);
         var result = command.Arguments.Contains("--target") ? "out" : "in/node_modules";
         var package = Path.Combine(command.WorkFolder, result, "package");
         Directory.CreateDirectory(package);

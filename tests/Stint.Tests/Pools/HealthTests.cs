@@ -1,3 +1,4 @@
+using Stint.Functions;
 using Stint.Invocations;
 using Stint.Pools;
 
@@ -158,6 +159,102 @@ public sealed class HealthTests
         bench.Backend.Running("d").Answer();
         Assert.Equal(Outcome.Answered, (await good).Outcome);
         Assert.Null(pool.Describe().Problem);
+    }
+
+    private static readonly FunctionSpec Probing = PoolBench.Spec with { MinInstances = 1, HealthInterval = TimeSpan.FromSeconds(30), HealthTimeout = TimeSpan.FromSeconds(5) };
+
+    [Fact]
+    public async Task An_idle_instance_is_probed_once_each_interval_after_its_last_use()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(Probing);
+        var instance = bench.Backend.Alive.Single();
+        bench.Time.Advance(29_900);
+        Assert.Equal(0, instance.Probes);
+        _ = pool.Invoke("a");
+        bench.Backend.Running("a").Answer();
+        bench.Time.Advance(29_900);
+        Assert.Equal(0, instance.Probes);
+        bench.Time.Advance(200);
+        Assert.Equal(1, instance.Probes);
+        bench.Time.Advance(TimeSpan.FromSeconds(300));
+        Assert.Equal(11, instance.Probes);
+        Assert.False(instance.IsDisposed);
+        Assert.Equal(0, pool.Counters.Replaced);
+    }
+
+    [Fact]
+    public async Task A_busy_instance_is_not_probed_and_zero_means_never()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(Probing with { Timeout = TimeSpan.FromHours(10) });
+        _ = pool.Invoke("a");
+        bench.Time.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(0, bench.Backend.Alive.Single().Probes);
+        bench.Open(Probing with { HealthInterval = TimeSpan.Zero }, "g");
+        bench.Time.Advance(TimeSpan.FromHours(1));
+        Assert.All(bench.Backend.Alive, instance => Assert.Equal(0, instance.Probes));
+    }
+
+    [Fact]
+    public async Task An_instance_that_does_not_answer_its_probe_is_replaced()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(Probing);
+        var stopped = bench.Backend.Alive.Single();
+        stopped.Freeze(true);
+        bench.Time.Advance(34_900);
+        Assert.False(stopped.IsDisposed);
+        bench.Time.Advance(200);
+        Assert.True(stopped.IsDisposed);
+        Assert.NotSame(stopped, bench.Backend.Alive.Single());
+        Assert.Equal((1, 1, 0), (pool.Counters.Replaced, pool.Count(InstanceState.Idle), pool.Counters.Deaths));
+    }
+
+    [Fact]
+    public async Task An_instance_that_answers_late_but_in_time_stays()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(Probing);
+        var slow = bench.Backend.Alive.Single();
+        slow.Freeze(true);
+        bench.Time.Advance(34_000);
+        slow.Freeze(false);
+        bench.Time.Advance(TimeSpan.FromSeconds(29));
+        Assert.Equal((1, false), (slow.Probes, slow.IsDisposed));
+        bench.Time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal((2, 0), (slow.Probes, pool.Counters.Replaced));
+    }
+
+    [Fact]
+    public async Task A_call_that_comes_to_a_stopped_instance_while_it_is_probed_is_told_why_it_failed()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(Probing with { MaxInstances = 1 });
+        bench.Backend.Alive.Single().Freeze(true);
+        bench.Time.Advance(31_000);
+        var unlucky = pool.Invoke("a");
+        var waits = pool.Invoke("b");
+        bench.Time.Advance(4_100);
+        var reply = await unlucky;
+        Assert.Equal((Outcome.Crashed, "an instance of f did not answer its health probe within 5 s (health-timeout) and was killed"), (reply.Outcome, reply.Error));
+        bench.Backend.Running("b").Answer();
+        Assert.Equal(Outcome.Answered, (await waits).Outcome);
+        Assert.Equal((1, 0), (pool.Counters.Replaced, pool.Counters.Deaths));
+    }
+
+    [Fact]
+    public async Task A_function_whose_instances_keep_failing_probes_backs_off()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(Probing);
+        for (var i = 0; i < 2; i++)
+        {
+            bench.Backend.Alive.Single().Freeze(true);
+            bench.Time.Advance(TimeSpan.FromSeconds(36));
+        }
+        Assert.Contains("health probe", pool.Describe().Problem, StringComparison.Ordinal);
+        Assert.Equal(2, pool.Counters.Replaced);
     }
 
     [Fact]

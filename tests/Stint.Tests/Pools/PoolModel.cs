@@ -22,7 +22,8 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
         public State State;
         public List<Call> Calls = [];
         public bool Spent;
-        public double LastUsed;
+        public double LastUsed, LastProbed, ProbeEnds = double.MaxValue;
+        public bool Frozen;
         public long Use;
     }
 
@@ -112,6 +113,14 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
         Settle();
     }
 
+    public static void Freezes(Instance instance) => instance.Frozen = true;
+
+    public void Thaws(Instance instance)
+    {
+        if (instance.ProbeEnds < double.MaxValue) (instance.LastProbed, instance.ProbeEnds) = (Now, double.MaxValue);
+        instance.Frozen = false;
+    }
+
     public void StartSucceeds(Instance instance)
     {
         (instance.LastUsed, instance.Use, instance.State) = (Now, _uses++, State.Idle);
@@ -157,7 +166,7 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
             var keeps = idle is null || spec.KeepAlive == Timeout.InfiniteTimeSpan || !IsSurplus() ? double.MaxValue : idle.LastUsed + spec.KeepAlive.TotalMilliseconds;
             var retry = _streak > 0 && _retryAt > Now ? _retryAt : double.MaxValue;
             var next = Calls.Where(call => call.Running).SelectMany(call => new[] { call.KilledAt == double.MaxValue ? call.Deadline : call.KilledAt })
-                .Concat(Queue.Select(call => call.GivesUp)).Append(keeps).Append(retry).Min();
+                .Concat(Queue.Select(call => call.GivesUp)).Concat(Instances.Select(NextOfProbe)).Append(keeps).Append(retry).Min();
             if (next > end) break;
             Now = Math.Max(Now, next);
             foreach (var call in Queue.Where(call => call.GivesUp <= Now).ToArray())
@@ -166,6 +175,13 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
                 (call.Queued, call.Outcome) = (false, call.Own < spec.QueueTimeout.TotalMilliseconds ? Outcome.TimedOut : Outcome.Unavailable);
             }
             if (keeps <= Now) Instances.Remove(idle!);
+            foreach (var probed in Instances.Where(i => NextOfProbe(i) <= Now).ToArray())
+            {
+                if (probed.ProbeEnds < double.MaxValue) Lose(probed);
+                else if (probed.Frozen) probed.ProbeEnds = Now + spec.HealthTimeout.TotalMilliseconds;
+                else probed.LastProbed = Now;
+                Settle();
+            }
             foreach (var call in Calls.Where(call => call.Running && call.KilledAt == double.MaxValue && call.Deadline <= Now).ToArray())
             {
                 call.Outcome ??= Outcome.TimedOut;
@@ -181,6 +197,12 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
         }
         Now = end;
     }
+
+    /// <summary>When an instance's probe begins, or ends without an answer.</summary>
+    private double NextOfProbe(Instance i) =>
+        i.ProbeEnds < double.MaxValue ? i.ProbeEnds
+        : i.State == State.Idle && i.Version == Version ? Math.Max(i.LastUsed, i.LastProbed) + spec.HealthInterval.TotalMilliseconds
+        : double.MaxValue;
 
     private Instance[] Ready(int version) => [.. Instances.Where(i => i.Version == version && i.State is State.Idle or State.Busy && i.Version == version)];
 

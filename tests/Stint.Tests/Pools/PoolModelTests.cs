@@ -10,7 +10,7 @@ using Outcome = Stint.Invocations.Outcome;
 namespace Stint.Tests.Pools;
 
 /// <summary>
-/// Random sequences of requests, answers, deaths, deadlines, departures, deployments and clock moves, against the pool and against <see cref="PoolModel"/>: after each step both must agree on
+/// Random sequences of requests, answers, deaths, stops, deadlines, departures, deployments and clock moves, against the pool and against <see cref="PoolModel"/>: after each step both must agree on
 /// every answer, on where each call is, and on how many instances are in which state.
 /// </summary>
 public sealed class PoolModelTests
@@ -47,6 +47,8 @@ public sealed class PoolModelTests
             QueueTimeout = TimeSpan.FromMilliseconds(2003),
             Timeout = TimeSpan.FromMilliseconds(4010),
             BootTimeout = TimeSpan.FromHours(1),
+            HealthInterval = TimeSpan.FromMilliseconds(1709),
+            HealthTimeout = TimeSpan.FromMilliseconds(811),
         };
         using var run = new Run(spec);
         run.Play(script.AsSpan(5));
@@ -152,7 +154,14 @@ public sealed class PoolModelTests
                     instance.Die("test");
                     _model.Dies(_twins[instance]);
                     break;
-                case < 86:
+                case < 86 when which % 3 > 0 && _bench.Backend.Alive.ToArray() is { Length: > 0 } alive:
+                    var cold = alive[which % alive.Length];
+                    _log.Add($"instance {cold.Id} {(cold.IsFrozen ? "thaws" : "freezes")}");
+                    if (cold.IsFrozen) _model.Thaws(_twins[cold]);
+                    else PoolModel.Freezes(_twins[cold]);
+                    cold.Freeze(!cold.IsFrozen);
+                    break;
+                case < 88:
                     _log.Add($"deploy {++_version}");
                     _ = _pool.Deploy(_bench.Version(_spec, $"{_version}"));
                     _model.Deploy(_version);

@@ -81,6 +81,7 @@ internal sealed class ScriptedInstance(ScriptedBackend backend, FunctionVersion 
 {
     private static int s_order;
     private readonly TaskCompletionSource<string> _ended = new();
+    private TaskCompletionSource? _thawed;
 
     public string Id => id;
 
@@ -108,6 +109,29 @@ internal sealed class ScriptedInstance(ScriptedBackend backend, FunctionVersion 
     }
 
     public InstanceUsage ReadUsage() => new(1024, TimeSpan.FromSeconds(1));
+
+    /// <summary>Probes that it has been sent.</summary>
+    public int Probes { get; private set; }
+
+    /// <summary>It does not answer probes.</summary>
+    public bool IsFrozen => _thawed is not null;
+
+    public async ValueTask<bool> ProbeAsync(CancellationToken cancellationToken)
+    {
+        Probes++;
+        if (IsDisposed) backend.Faults.Add($"{id}: a probe after disposal");
+        if (_thawed is not { } thawed) return true;
+        await ((Task)Task.WhenAny(thawed.Task, _ended.Task)).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !cancellationToken.IsCancellationRequested;
+    }
+
+    /// <summary>It stops answering probes, or answers them again.</summary>
+    public void Freeze(bool frozen)
+    {
+        var thawed = _thawed;
+        _thawed = frozen ? _thawed ?? new TaskCompletionSource() : null;
+        if (!frozen) thawed?.TrySetResult();
+    }
 
     /// <summary>It dies: its calls end with <see cref="Outcome.Crashed"/>.</summary>
     public void Die(string reason)

@@ -117,6 +117,18 @@ public sealed class InterfaceTests
         Assert.Equal("next", (await peer.CallAsync("next")).Text);
     }
 
+    [RuntimeTheory, MemberData(nameof(Languages))]
+    public async Task A_ping_between_calls_is_answered_before_the_call_that_follows_it(string language)
+    {
+        await using var peer = await RuntimePeer.LoadAsync(RuntimeLanguage.Of(language), Echo[language], connections: 2);
+        await peer.SendAsync(new RuntimeFrame(FrameType.Ping, false, 0, [], []));
+        Assert.Equal([0, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0], (await peer.ReadAsync()).ToBytes());
+        Assert.Equal("called", (await peer.CallAsync("called")).Text);
+        await peer.SendAsync([.. new RuntimeFrame(FrameType.Ping, false, 0, [], []).ToBytes(), .. RuntimePeer.Request("together"u8.ToArray()).ToBytes()]);
+        Assert.Equal(FrameType.Pong, (await peer.ReadAsync()).Type);
+        Assert.Equal("together", (await peer.AnswerAsync()).Text);
+    }
+
     public static TheoryData<string, int> Sessions
     {
         get

@@ -10,10 +10,12 @@ internal enum FrameType : byte
     Body = 2,
     Cancel = 3,
     Load = 4,
+    Ping = 5,
     Hello = 16,
     Response = 17,
     Ready = 18,
     Failure = 19,
+    Pong = 20,
 }
 
 /// <summary>One frame, written and read without the daemon's code, so that both are held to the document.</summary>

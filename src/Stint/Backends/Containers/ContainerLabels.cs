@@ -1,3 +1,4 @@
+using Stint.Backends.Containers.Engine;
 using Stint.Invocations;
 
 namespace Stint.Backends.Containers;
@@ -40,6 +41,9 @@ internal static class ContainerLabels
 
     /// <summary>An image that process functions' containers are made of.</summary>
     public const string RuntimeRole = "runtime";
+
+    /// <summary>Finds a daemon's containers and networks of <c>[container]</c> functions.</summary>
+    public static EngineFilters Ours(string daemon) => EngineFilters.Label(Daemon, daemon).AndLabel(Role, ContainerRole);
 
     /// <summary>The labels of an object that belongs to no single function.</summary>
     public static Dictionary<string, string> Of(string daemon, string role) => new(StringComparer.Ordinal) { [TinyFaas] = "", [Daemon] = daemon, [Role] = role };

@@ -18,6 +18,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
     private readonly RuntimeKey _key;
     private readonly string _code;
     private readonly TimeProvider _time;
+    private FunctionName? _function;
     private InstanceOutput? _output;
     private Handshake? _handshake;
 
@@ -43,11 +44,13 @@ internal sealed class BlankRuntime : IAsyncDisposable
     /// <summary>Whether it is still there.</summary>
     public bool IsAlive => Resources.Process is { Exited.IsCompleted: false };
 
-    /// <summary>Sends its output to a function's log from now on.</summary>
+    /// <summary>Makes it a function's: its output goes to the function's log from now on.</summary>
     public InstanceOutput Attach(FunctionName function, FunctionLogs logs, int tailLines)
     {
         var output = new InstanceOutput(function, Resources.Id, logs, tailLines);
         Volatile.Write(ref _output, output);
+        _function = function;
+        Resources.Process?.BelongsTo(function);
         return output;
     }
 
@@ -56,17 +59,8 @@ internal sealed class BlankRuntime : IAsyncDisposable
     public async Task PrepareAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
     {
         Listen();
-        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
-        using var limit = new CancellationTokenSource(timeout, _time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await Resources.Process.PrepareAsync(stop.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException late) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new InstanceStartException(Handshake.NotReady(timeout), late);
-        }
+        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Function = _function, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
+        await WithinAsync(timeout, Resources.Process.PrepareAsync, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Brings it up with these limits, from wherever it is: nothing made, prepared, or up already. Each stage has the whole time.</summary>
@@ -76,7 +70,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
         if (Resources.Process is null) await PrepareAsync(limits, timeout, cancellationToken).ConfigureAwait(false);
         else await Resources.Process.SetLimitsAsync(limits, cancellationToken).ConfigureAwait(false);
         if (_handshake is not null) return;
-        await Resources.Process!.StartAsync(cancellationToken).ConfigureAwait(false);
+        await WithinAsync(timeout, Resources.Process!.StartAsync, cancellationToken).ConfigureAwait(false);
         _handshake = new Handshake(Resources.Listener!, Resources.Process.Exited, _time);
         await _handshake.GreetAsync(timeout, cancellationToken).ConfigureAwait(false);
     }
@@ -94,6 +88,20 @@ internal sealed class BlankRuntime : IAsyncDisposable
         _handshake?.Dispose();
         Resources.Process?.Kill();
         await Resources.ReleaseAsync().ConfigureAwait(false);
+    }
+
+    private async Task WithinAsync(TimeSpan timeout, Func<CancellationToken, Task> stage, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(timeout, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await stage(stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException late) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new InstanceStartException(Handshake.NotReady(timeout), late);
+        }
     }
 
     private string SocketPath => Path.Combine(Resources.Folder, SandboxPaths.SocketName);

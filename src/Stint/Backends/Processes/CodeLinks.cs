@@ -8,7 +8,7 @@ namespace Stint.Backends.Processes;
 internal static partial class CodeLinks
 {
     // A link costs about 10 µs; beyond this a start without a spare, which mounts the bundle whole, is as quick.
-    private const int MaxEntries = 500;
+    private const int MaxEntries = 1000;
 
     /// <summary>Links everything.</summary>
     /// <returns>False when there is too much, or it cannot be linked; what was linked so far stays.</returns>

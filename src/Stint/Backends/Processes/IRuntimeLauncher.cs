@@ -1,6 +1,7 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
 using Stint.Functions;
+using Stint.Invocations;
 
 namespace Stint.Backends.Processes;
 
@@ -16,6 +17,9 @@ internal interface IRuntimeLauncher
     /// <summary>What of the network a function gets here that asks for this; null = it does not say.</summary>
     /// <exception cref="InstanceStartException">It asks for what it cannot have here; the message says why.</exception>
     ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken);
+    /// <summary>Makes what all runtimes of a kind need once, however long that takes; later it costs nothing.</summary>
+    /// <exception cref="InstanceStartException">It cannot be made; the message says why.</exception>
+    ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken);
 
     /// <summary>A runtime of that kind; nothing is made yet.</summary>
     IRuntimeProcess Create(RuntimePlan plan);
@@ -26,6 +30,9 @@ internal sealed record RuntimePlan
 {
     /// <summary>Names the instance.</summary>
     public required string Id { get; init; }
+
+    /// <summary>Whose it is; null = nobody's yet.</summary>
+    public required FunctionName? Function { get; init; }
 
     /// <summary>What is fixed from the start.</summary>
     public required RuntimeKey Key { get; init; }

@@ -1,5 +1,6 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
+using Stint.Invocations;
 
 namespace Stint.Backends.Processes;
 
@@ -8,6 +9,9 @@ internal interface IRuntimeProcess
 {
     /// <summary>Ends when the first process, or the empty walls, have ended and all output has been delivered. Not before <see cref="PrepareAsync"/>.</summary>
     Task<ExitStatus> Exited { get; }
+
+    /// <summary>How long after the end of the first process <see cref="Exited"/> may come.</summary>
+    TimeSpan NewsDelay { get; }
 
     /// <summary>Makes everything but the runtime itself.</summary>
     /// <exception cref="InstanceStartException">It cannot be made; the message says why. What was made is freed by <see cref="ReleaseAsync"/>.</exception>
@@ -19,7 +23,10 @@ internal interface IRuntimeProcess
     /// <exception cref="InstanceStartException">It cannot be started; the message says why.</exception>
     Task StartAsync(CancellationToken cancellationToken);
 
-    /// <summary>Changes its limits while it runs.</summary>
+    /// <summary>Told, when it was nobody's, whose it is from now on.</summary>
+    void BelongsTo(FunctionName function);
+
+    /// <summary>Changes its limits, whether it runs yet or not.</summary>
     /// <exception cref="IOException">They could not be changed.</exception>
     ValueTask SetLimitsAsync(InstanceLimits limits, CancellationToken cancellationToken);
 

@@ -43,6 +43,7 @@ internal sealed partial class ProcessBackend(
         InstanceOutput? output = null;
         try
         {
+            await launcher.ReadyAsync(key.Runtime, cancellationToken).ConfigureAwait(false);
             blank = spares.TryTake(key, version.Folder!) ?? spares.Create(key, version.Folder!);
             output = blank.Attach(version.Name, logs, TailLines);
             await blank.StartAsync(Limits(spec), version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);

@@ -31,6 +31,8 @@ internal sealed record ProcessBackendOptions
 
     /// <summary>What functions get of the network that do not say.</summary>
     public required NetworkAccess NetworkDefault { get; init; }
+    /// <summary>Both.</summary>
+    public RuntimeInterpreters Interpreters => new(Python3, NodeJs);
 
     /// <summary>The name of this daemon's control group.</summary>
     public required string GroupName { get; init; }

@@ -164,8 +164,24 @@ internal sealed class HttpConnection(Socket socket, HttpUpstream owner) : IDispo
             owner.PutAside(this, head.PromisesKeepAlive);
             return null;
         }
+        if (_sender.Sending.IsCompleted) ForgetAtOnce();
         var sending = EndAsync();
         return sending.IsCompleted ? null : sending;
+    }
+
+    /// <summary>
+    /// Nothing is under way any more, so the kernel need not remember the connection for a minute: a server that closes after each answer would have used up this host's ports after 28,000 calls.
+    /// </summary>
+    private void ForgetAtOnce()
+    {
+        try
+        {
+            socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // The server has ended it.
+        }
     }
 
     /// <inheritdoc/>

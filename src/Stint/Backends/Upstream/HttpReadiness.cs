@@ -35,6 +35,24 @@ internal sealed class HttpReadiness(HttpUpstream upstream, string? path, TimePro
         }
     }
 
+    /// <summary>Whether an instance that served still does: <see cref="IInstance.ProbeAsync"/> of instances that serve HTTP. Tries again until <paramref name="cancellationToken"/> fires. Never throws.</summary>
+    public async ValueTask<bool> HoldsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WaitAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        catch (InstanceStartException)
+        {
+            return true; // it has ended, which is told otherwise
+        }
+    }
+
     private async ValueTask<bool> TryAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         if (await upstream.TryConnectAsync(limit, cancellationToken).ConfigureAwait(false) is { } refusal)

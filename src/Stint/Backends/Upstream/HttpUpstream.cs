@@ -12,7 +12,9 @@ using Stint.Invocations;
 
 namespace Stint.Backends.Upstream;
 
-/// <summary>Calls of one instance that serves HTTP on a TCP port. Disposing ends all its connections and the calls on them.</summary>
+/// <summary>
+/// Calls of one instance that serves HTTP on a TCP port. Disposing ends all its connections and the calls on them; the address may be given to another instance only after that.
+/// </summary>
 internal sealed class HttpUpstream : IDisposable
 {
     // Gunicorn closes after 2 s, Node.js and Apache after 5 s, others later.
@@ -40,8 +42,8 @@ internal sealed class HttpUpstream : IDisposable
     private readonly TimeProvider _time;
     private readonly ITimer _sweep;
     private bool _sweepIsSet;
-    private bool _isDisposed;
-    private bool _hasConnected;
+    private volatile bool _isDisposed;
+    private volatile bool _hasConnected;
     private volatile bool _keepsAlive;
     private volatile bool _closes;
 
@@ -249,6 +251,8 @@ internal sealed class HttpUpstream : IDisposable
     /// <exception cref="SocketException">It cannot be opened.</exception>
     private async ValueTask<HttpConnection> OpenAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
+        // The address may be another instance's by now.
+        if (_isDisposed || _ended.IsCompleted) throw new SocketException((int)SocketError.ConnectionAborted);
         using var timer = new CancellationTokenSource(limit, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         var socket = new Socket(_endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

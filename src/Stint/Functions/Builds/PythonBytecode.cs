@@ -1,3 +1,6 @@
+using Stint.Functions.Bundles;
+using Stint.Functions.Deployments;
+
 namespace Stint.Functions.Builds;
 
 /// <summary>Byte-compiles Python files ahead of the starts that read them: reading what is compiled takes a small part of the time.</summary>
@@ -45,6 +48,39 @@ internal static class PythonBytecode
 
         compile_all(sys.argv[1], sys.argv[2] == "force")
         """;
+
+    // Below this, in bytes of source, compiling at each start takes less than a millisecond, and a deployment need not wait 20 for a sandbox (measured: 0.14 ms for each KiB, Python 3.11).
+    private const int WorthIt = 6 * 1024;
+
+    /// <summary>Compiles a function's own files in the folder of its code, in the build sandbox; nothing happens where that gains nothing or cannot be done.</summary>
+    /// <param name="sandbox">Others' code is not run, but read by a compiler.</param>
+    /// <param name="tools">The interpreters.</param>
+    /// <param name="folder">The code; the daemon's own copy of it.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="cancellationToken">Kills the compiler.</param>
+    /// <exception cref="BuildFailedException">A limit was reached.</exception>
+    public static async Task CompileAsync(IBuildSandbox sandbox, IToolchain tools, string folder, BuildOptions options, CancellationToken cancellationToken)
+    {
+        var sources = CodeTree.Walk(folder).Where(static entry => entry.Stat.IsFile && entry.Path.EndsWith(".py", StringComparison.Ordinal)).Sum(static entry => entry.Stat.Size);
+        if (sources < WorthIt) return;
+        BuildEnd end;
+        try
+        {
+            end = (await sandbox.RunAsync(new BuildCommand
+            {
+                Arguments = Command(tools.Python3, sandbox.SeenAs(folder), BytecodeScope.All), WorkFolder = folder, StartIn = "", Environment = new Dictionary<string, string> { ["LANG"] = "C.UTF-8" },
+                TimeLimit = options.TimeLimit, SizeLimit = options.SizeLimit, Network = NetworkAccess.None, Runtime = Runtime.Python3,
+            }, static _ => { }, cancellationToken)).End;
+        }
+        catch (DeploymentException)
+        {
+            return; // no interpreter, or no sandbox: whoever starts the function says so
+        }
+        if (end == BuildEnd.TimedOut) throw new BuildFailedException($"compiling the function's Python files took longer than {options.TimeLimit.TotalSeconds:0} s (setting build-timeout)");
+        if (end == BuildEnd.TooLarge) throw new BuildFailedException($"the function's Python files, compiled, have more than {options.SizeLimit >> 20} MiB");
+        // What the compiler left is as untrusted as an upload.
+        CodeTree.Check(folder, CodeTree.Walk(folder));
+    }
 
     /// <summary>The command for all Python files below a folder, as the process sees it. Its exit code and what it prints mean nothing.</summary>
     /// <param name="python3">The very interpreter that will run them.</param>

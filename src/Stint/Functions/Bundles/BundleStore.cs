@@ -13,6 +13,9 @@ internal sealed partial class BundleStore : IAsyncDisposable
     private readonly string _bundles;
     private readonly string _staging;
     private readonly DependencyCache _dependencies;
+    private readonly IBuildSandbox _sandbox;
+    private readonly IToolchain _tools;
+    private readonly BuildOptions _options;
     private readonly ILogger _logger;
     private readonly KeyedGate<string> _gate = new();
     private readonly SemaphoreSlim _parallel;
@@ -23,15 +26,15 @@ internal sealed partial class BundleStore : IAsyncDisposable
 
     /// <param name="state">The daemon's state folder; <c>bundles</c>, <c>builds</c> and <c>staging</c> are made in it, and what an earlier daemon left in <c>staging</c> goes.</param>
     /// <param name="sandbox">Where package tools run.</param>
-    /// <param name="tools">The host's interpreters and package tools.</param>
+    /// <param name="tools">The interpreters and package tools.</param>
     /// <param name="options">Limits of builds.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Log.</param>
-    public BundleStore(string state, IBuildSandbox sandbox, Toolchain tools, BuildOptions options, TimeProvider time, ILogger<BundleStore> logger)
+    public BundleStore(string state, IBuildSandbox sandbox, IToolchain tools, BuildOptions options, TimeProvider time, ILogger<BundleStore> logger)
     {
         _bundles = Path.Combine(Path.GetFullPath(state), "bundles");
         _staging = Path.Combine(Path.GetFullPath(state), "staging");
-        _logger = logger;
+        (_sandbox, _tools, _options, _logger) = (sandbox, tools, options, logger);
         _parallel = new SemaphoreSlim(options.Parallel);
         DeleteQuietly(_staging, "staging");
         Directory.CreateDirectory(_staging);
@@ -116,6 +119,8 @@ internal sealed partial class BundleStore : IAsyncDisposable
             var made = await IdentifyAsync(process, copy, cancellationToken);
             using var pass = await _gate.EnterAsync(made.Hash, cancellationToken);
             if (TryLease(made.Hash) is { } meanwhile) return meanwhile;
+            // Before packages come, whose files are shared with other bundles and have been compiled.
+            if (process.Runtime == Runtime.Python3) await PythonBytecode.CompileAsync(_sandbox, _tools, copy, _options, cancellationToken);
             if (made.Dependencies is { } set)
             {
                 if (set.Runtime == Runtime.NodeJs) CodeTree.Delete(Path.Combine(copy, "node_modules"));

@@ -122,6 +122,21 @@ public sealed class ExchangeTests
     }
 
     [Fact]
+    public async Task A_server_that_closes_after_each_answer_does_not_use_up_the_hosts_ports()
+    {
+        await using var rig = new UpstreamRig(async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            await peer.WaitForEndAsync();
+        });
+        for (var i = 0; i < 20; i++) Assert.Equal("ok", (await rig.InvokeAsync()).Body);
+        // sl local_address rem_address st …; 06 is TIME_WAIT
+        var port = $":{rig.Server.EndPoint.Port:X4} 06 ";
+        Assert.DoesNotContain(await File.ReadAllLinesAsync("/proc/net/tcp"), line => line.Contains(port, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Bytes_behind_an_answer_never_reach_the_next_caller()
     {
         const string poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";

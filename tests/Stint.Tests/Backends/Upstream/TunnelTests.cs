@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
+using Stint.Dialects.UniFaas;
 using Stint.Functions;
 
 namespace Stint.Tests.Backends.Upstream;
@@ -149,6 +150,16 @@ public sealed class TunnelTests : IDisposable
         Assert.Contains("Upgrade: shout/1\r\n", all, StringComparison.Ordinal);
         Assert.Contains("X-More: 1\r\n", all, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\nWELCOME\nHELLO, AND BYE\n", all, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task UniFaas_endpoint_passes_them_too()
+    {
+        await using var rig = await ProxyRig.StartAsync(EchoAsync, dialect: new UniFaasDialect());
+        using var client = new ClientWebSocket();
+        await client.ConnectAsync(new UriBuilder(rig.Address) { Scheme = "ws", Path = "/invoke/f/echo" }.Uri, _limit.Token);
+        await client.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, _limit.Token);
+        Assert.Equal("hello"u8.ToArray(), await ReceiveAsync(client));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Stint.Functions;
+using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
 
 namespace Stint.Tests.Functions.Bundles;
@@ -50,6 +51,52 @@ public sealed class BundleStoreTests
         instance.Dispose();
         Assert.False(Directory.Exists(instance.Folder));
         Assert.Throws<InvalidOperationException>(() => bench.Bundles.Hold(instance.Folder));
+    }
+
+    [Fact]
+    public async Task Python_files_are_compiled_offline_when_there_is_enough_of_them()
+    {
+        var sandbox = new FakeSandbox();
+        await using var bench = new Workbench(sandbox);
+        bench.Write("small/fn.py", "x");
+        using var small = await GetAsync(bench, "small");
+        Assert.Empty(sandbox.Commands);
+        bench.Write("large/fn.py", "x = 1\n" + new string('#', 10_000));
+        using var large = await GetAsync(bench, "large");
+        Assert.Equal(NetworkAccess.None, Assert.Single(sandbox.Commands).Network);
+        using var again = await GetAsync(bench, "large");
+        Assert.Single(sandbox.Commands);
+    }
+
+    [Fact]
+    public async Task A_compiler_at_its_limits_fails_the_build_and_leaves_nothing()
+    {
+        var sandbox = new FakeSandbox();
+        await using var bench = new Workbench(sandbox);
+        bench.Write("large/fn.py", new string('#', 10_000));
+        foreach (var end in new[] { BuildEnd.TimedOut, BuildEnd.TooLarge })
+        {
+            sandbox.Compile = _ => new BuildExit(end, 137);
+            var failure = await Assert.ThrowsAsync<BuildFailedException>(() => GetAsync(bench, "large"));
+            Assert.Contains("Python files", failure.Message, StringComparison.Ordinal);
+        }
+        Assert.Empty(bench.BundleNames());
+        await bench.AssertNoDebrisAsync();
+    }
+
+    [Fact]
+    public async Task What_the_compiler_leaves_is_checked_like_an_upload()
+    {
+        var sandbox = new FakeSandbox();
+        await using var bench = new Workbench(sandbox);
+        bench.Write("large/fn.py", new string('#', 10_000));
+        sandbox.Compile = command =>
+        {
+            File.CreateSymbolicLink(Path.Combine(command.WorkFolder, "out"), "/etc");
+            return new BuildExit(BuildEnd.Exited, 0);
+        };
+        await Assert.ThrowsAsync<DeploymentException>(() => GetAsync(bench, "large"));
+        Assert.Empty(bench.BundleNames());
     }
 
     [Fact]

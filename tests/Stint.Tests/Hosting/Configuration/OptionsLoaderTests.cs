@@ -39,9 +39,10 @@ public sealed class OptionsLoaderTests
     {
         var options = Load(isRoot: true).Options!;
         var usual = new DaemonOptions { Registry = options.Registry, State = options.State, Run = options.Run, TokenFile = options.TokenFile };
-        Assert.Equal(usual with { Listen = options.Listen, ManagementListen = options.ManagementListen }, options);
+        Assert.Equal(usual with { Listen = options.Listen, ManagementListen = options.ManagementListen, ContainerSubnets = options.ContainerSubnets }, options);
         Assert.Equal(usual.Listen, options.Listen);
         Assert.Equal(usual.ManagementListen, options.ManagementListen);
+        Assert.Equal(usual.ContainerSubnets, options.ContainerSubnets);
     }
 
     [Fact]
@@ -77,6 +78,8 @@ public sealed class OptionsLoaderTests
     [InlineData("STINT_ISOLATION", "non", "STINT_ISOLATION: `isolation` must be \"sandbox\" or \"none\", not \"non\"; did you mean \"none\"?")]
     [InlineData("STINT_STATE", "~/x", "STINT_STATE: `state` cannot begin with ~, which only a shell understands; write the whole path")]
     [InlineData("STINT_PYTHON3", "python3.12", "STINT_PYTHON3: `python3` must be a path with at least one `/`, not \"python3.12\"")]
+    [InlineData("STINT_CONTAINER_SUBNETS", "10.101.0.0/30", "STINT_CONTAINER_SUBNETS: `container-subnets` must be IPv4 networks such as \"10.101.0.0/16\", each of /8 to /28, in an array or with commas, not \"10.101.0.0/30\"")]
+    [InlineData("STINT_CONTAINER_SUBNETS", "fd00::/16", "STINT_CONTAINER_SUBNETS: `container-subnets` must be IPv4 networks such as \"10.101.0.0/16\", each of /8 to /28, in an array or with commas, not \"fd00::/16\"")]
     [InlineData("TF_BACKEND", "dokcer", "TF_BACKEND: `backend` must be \"process\" or \"docker\", not \"dokcer\"; did you mean \"docker\"?")]
     [InlineData("STINT_DOCKER_BASE", "python:3", "STINT_DOCKER_BASE: `docker-base` must be a table of images under the names python3, nodejs, binary, not \"python:3\"")]
     [InlineData("STINT_DOCKER_BASE", "ruby=ruby:3", "STINT_DOCKER_BASE: `docker-base` has no runtime `ruby`; there are python3, nodejs, binary")]
@@ -123,6 +126,10 @@ public sealed class OptionsLoaderTests
     [InlineData("::,::", "::")]
     public void Addresses_are_separated_by_commas(string text, string addresses) =>
         Assert.Equal(addresses.Split(' ').Select(IPAddress.Parse), Load(new() { ["listen"] = text }, isRoot: true).Options!.Listen);
+
+    [Fact]
+    public void Subnets_are_separated_by_commas() =>
+        Assert.Equal([IPNetwork.Parse("10.5.0.0/16"), IPNetwork.Parse("10.6.0.0/28")], Load(new() { ["container-subnets"] = "10.5.0.0/16, 10.6.0.0/28,10.5.0.0/16" }, isRoot: true).Options!.ContainerSubnets);
 
     [Fact]
     public void Words_become_values()

@@ -15,6 +15,9 @@ internal enum FrameType : byte
     /// <summary>→ runtime: load this function.</summary>
     Load = 4,
 
+    /// <summary>→ runtime: is it still there?</summary>
+    Ping = 5,
+
     /// <summary>→ daemon: a connection is there.</summary>
     Hello = 16,
 
@@ -26,4 +29,7 @@ internal enum FrameType : byte
 
     /// <summary>→ daemon: the function failed.</summary>
     Failure = 19,
+
+    /// <summary>→ daemon: it is.</summary>
+    Pong = 20,
 }

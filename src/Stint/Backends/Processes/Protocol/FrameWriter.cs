@@ -58,10 +58,15 @@ internal static class FrameWriter
     }
 
     /// <summary>CANCEL.</summary>
-    public static byte[] Cancel()
+    public static byte[] Cancel() => HeaderOnly(FrameType.Cancel);
+
+    /// <summary>PING.</summary>
+    public static byte[] Ping() => HeaderOnly(FrameType.Ping);
+
+    private static byte[] HeaderOnly(FrameType type)
     {
         var frame = new byte[Frame.HeaderSize];
-        Frame.WriteHeader(frame, FrameType.Cancel, more: false, 0, 0);
+        Frame.WriteHeader(frame, type, more: false, 0, 0);
         return frame;
     }
 

@@ -1,6 +1,7 @@
 // One connection to an instance: one call at a time (docs/runtime-interface.md).
 //
 //   InvokeAsync      sends REQUEST (and BODY …) and returns what PendingCall will complete
+//   PingAsync        asks whether the runtime still answers, while no call is there
 //   RunAsync         the connection's only reader: takes each answer to the call that waits for it, notices the instance's death while idle
 //   SendCancel       the caller left, or took only a part of a streamed answer
 //
@@ -19,6 +20,7 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
     private readonly ResponseHead _responseHead = new();
     private PendingCall? _call;
     private PendingCall? _spare;
+    private TaskCompletionSource? _pong;
 
     /// <summary>Runs a call. The owner never runs two at a time on one connection.</summary>
     public ValueTask<Reply> InvokeAsync(Invocation invocation, TimeSpan timeLeft, CancellationToken cancellationToken)
@@ -39,6 +41,21 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
         else SendWhole(call, frame.Value.Rented, frame.Value.Length);
         call.MarkSent();
         return reply;
+    }
+
+    /// <summary>
+    /// Asks the runtime whether it is there; ends when it has answered, or when the connection has. Only while no call is in the connection and none can come until this returns: a call that comes
+    /// later finds the question sent before it.
+    /// </summary>
+    public Task PingAsync()
+    {
+        if (_pong is { } asked) return asked.Task;
+        var pong = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _pong = pong;
+        var ping = FrameWriter.Ping();
+        // Taken by the kernel at once: nothing else is on its way on an idle connection.
+        _ = SendRestAsync(0, CopyToRented(ping), ping.Length); // never faults
+        return pong.Task;
     }
 
     /// <summary>Keeps a call's object for the next one.</summary>
@@ -76,6 +93,11 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
 
     private async ValueTask TakeAsync(Frame frame)
     {
+        if (frame.Type == FrameType.Pong && Interlocked.Exchange(ref _pong, null) is { } pong)
+        {
+            pong.SetResult();
+            return;
+        }
         if (_call is not { } call) throw new ProtocolException($"a frame of type {(int)frame.Type} while no call was running");
         switch (frame.Type)
         {
@@ -159,6 +181,7 @@ internal sealed class InstanceConnection(Socket socket, FrameReader reader, ICon
     private async Task BreakAsync(Outcome outcome, string? violation)
     {
         var reason = await owner.ConnectionLostAsync(violation).ConfigureAwait(false);
+        Interlocked.Exchange(ref _pong, null)?.SetResult();
         if (Interlocked.Exchange(ref _call, null) is { } call) call.Break(Reply.Failure(outcome, reason));
     }
 

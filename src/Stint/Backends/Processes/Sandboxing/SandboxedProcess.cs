@@ -1,6 +1,7 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
 using Stint.Functions;
+using Stint.Invocations;
 
 namespace Stint.Backends.Processes.Sandboxing;
 
@@ -44,6 +45,9 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     public Task<ExitStatus> Exited => _process?.Exited ?? throw new InvalidOperationException("the process has not been started");
 
     /// <inheritdoc/>
+    public TimeSpan NewsDelay { get; } = TimeSpan.FromSeconds(1);
+
+    /// <inheritdoc/>
     public async Task PrepareAsync(CancellationToken cancellationToken)
     {
         _group = host.Groups?.Create(id, _limits);
@@ -61,6 +65,12 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
         _isStarted = true;
         Gate?.Open();
         return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public void BelongsTo(FunctionName function)
+    {
+        // Nobody sees a name of it.
     }
 
     /// <inheritdoc/>

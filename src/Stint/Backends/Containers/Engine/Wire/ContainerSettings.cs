@@ -58,6 +58,12 @@ internal sealed record HostConfig
     /// <summary>Processor limit: 1 000 000 000 = one processor.</summary>
     public long? NanoCpus { get; init; }
 
+    /// <summary>Processor time in each <see cref="CpuPeriod"/>, microseconds; may be more than the host has.</summary>
+    public long? CpuQuota { get; init; }
+
+    /// <summary>Microseconds.</summary>
+    public long? CpuPeriod { get; init; }
+
     /// <summary>Limit of processes and threads.</summary>
     public long? PidsLimit { get; init; }
 
@@ -123,6 +129,22 @@ internal sealed record HostConfig
 
     /// <summary>The engine removes it when it ends.</summary>
     public bool? AutoRemove { get; init; }
+}
+
+/// <summary>Limits that can be changed later; what is null stays.</summary>
+internal sealed record LimitSettings
+{
+    /// <summary>Memory limit, bytes.</summary>
+    public long? Memory { get; init; }
+
+    /// <summary>Limit of memory and swap together, bytes.</summary>
+    public long? MemorySwap { get; init; }
+
+    /// <summary>Processor limit: 1 000 000 000 = one processor; 0 = none.</summary>
+    public long? NanoCpus { get; init; }
+
+    /// <summary>Limit of processes and threads.</summary>
+    public long? PidsLimit { get; init; }
 }
 
 /// <summary>One mount of a container.</summary>

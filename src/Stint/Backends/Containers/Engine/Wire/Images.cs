@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Stint.Backends.Containers.Engine;
@@ -43,6 +44,10 @@ internal sealed record ImageConfig
 
     /// <summary>The user.</summary>
     public string? User { get; init; }
+
+    /// <summary>Folders that it wants as volumes, each a path with an empty object.</summary>
+    [AllowNull]
+    public IReadOnlyDictionary<string, JsonElement> Volumes { get; init => field = value ?? new Dictionary<string, JsonElement>(); } = new Dictionary<string, JsonElement>();
 
     /// <summary>Labels.</summary>
     [AllowNull]

@@ -1,0 +1,40 @@
+using Stint.Backends.Containers.Engine;
+using Stint.Functions;
+
+namespace Stint.Backends.Processes.Containers;
+
+/// <summary>Runs runtimes in containers of an engine on this host.</summary>
+internal sealed class ContainerLauncher(EngineHost host) : IRuntimeLauncher
+{
+    /// <inheritdoc/>
+    public string? Refusal => null; // an engine that is away may be back: each start tries
+
+    /// <inheritdoc/>
+    public bool HasOwnView => true;
+
+    /// <inheritdoc/>
+    public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) => asked switch
+    {
+        null => new(NetworkAccess.None),
+        NetworkAccess.Outbound => throw new InstanceStartException("process functions in containers have no network of the kind \"outbound\"; use \"host\" or \"none\", or backend = \"process\""),
+        { } plain => new(plain),
+    };
+
+    /// <inheritdoc/>
+    public async ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken)
+    {
+        if (host.Images.Knows(runtime)) return;
+        try
+        {
+            await host.ReadyAsync(cancellationToken).ConfigureAwait(false);
+            await host.Images.GetAsync(runtime, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is EngineException or IOException)
+        {
+            throw new InstanceStartException(failure.Message, failure) { IsHostsFault = true };
+        }
+    }
+
+    /// <inheritdoc/>
+    public IRuntimeProcess Create(RuntimePlan plan) => new ContainerProcess(host, plan);
+}

@@ -1,0 +1,11 @@
+using Stint.EndToEnd.Containers.Engine;
+using Stint.EndToEnd.Sandbox;
+
+namespace Stint.EndToEnd.Containers.Processes;
+
+/// <summary>The sandbox's attacker, victim and networked function, in containers.</summary>
+public sealed class ContainerSandbox(TestEngine engine) : SandboxDaemon
+{
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> Flags => DockerMode.Flags(engine);
+}
