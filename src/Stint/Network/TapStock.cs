@@ -122,7 +122,7 @@ internal sealed class TapLease : IDisposable
     public IPAddress Guest => IPAddress.Parse(Ipv4Subnet.Text(Addresses.First + 2));
 
     /// <summary>The network mask.</summary>
-    public IPAddress Netmask => IPAddress.Parse("255.255.255.252");
+    public IPAddress Netmask { get; } = IPAddress.Parse("255.255.255.252");
 
     /// <summary>Gives it back; a second time nothing happens.</summary>
     public void Dispose() => Interlocked.Exchange(ref _return, null)?.Invoke();

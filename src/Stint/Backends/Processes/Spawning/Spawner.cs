@@ -201,7 +201,7 @@ internal sealed class Spawner : IDisposable
             var arguments = strings.AddList(request.Arguments);
             var environment = strings.AddList(request.Environment);
             int pid;
-            _network.Enter(request.Network);
+            ThreadNetwork.Enter(request.Network);
             var failure = Posix.posix_spawn(&pid, executable, actions, attributes, arguments, environment);
             _network.Leave(request.Network);
             Posix.CheckError(failure, $"start {request.Executable}");

@@ -14,7 +14,7 @@ internal sealed class ThreadNetwork : IDisposable
 
     /// <summary>Enters a namespace; null is the thread's own.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be entered; the thread is at home.</exception>
-    public void Enter(SafeHandle? network)
+    public static void Enter(SafeHandle? network)
     {
         if (network is not null) Posix.Check(Posix.setns(network, Posix.NewNetwork), "setns");
     }
