@@ -9,7 +9,7 @@ public sealed class MetricsTests(SharedDaemon shared) : IClassFixture<SharedDaem
     public async Task Promtool_finds_nothing_wrong_and_the_figures_are_those_of_the_traffic()
     {
         var daemon = shared.Daemon;
-        await daemon.DeployPythonAsync("mixed", "import os, time\ndef fn(input, headers):\n    if input == 'fail': raise ValueError('no')\n    if input == 'die': os._exit(1)\n    if input == 'hang': time.sleep(60)\n    return 'fine'\n", top: "timeout = 0.5");
+        await daemon.DeployPythonAsync("mixed", "import os, time\ndef fn(input, headers):\n    if input == 'fail': raise ValueError('no')\n    if input == 'die': os._exit(1)\n    if input == 'hang': time.sleep(60)\n    return 'fine'\n", top: "timeout = 2");
         await daemon.DeployAsync("Odd-Name_9", "[process]\nruntime = \"binary\"\n", ("fn.sh", "#!/bin/sh\ncat\n"));
         for (var n = 0; n < 3; n++) Assert.Equal(200, (await daemon.CallAsync("mixed")).Status);
         Assert.Equal(500, (await daemon.CallAsync("mixed", "fail")).Status);

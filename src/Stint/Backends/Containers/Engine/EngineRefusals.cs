@@ -85,7 +85,7 @@ internal static class EngineRefusals
         if (Has("pool overlaps") || Has("already used on the host") || Has("is being used by a network interface") || Has("conflicts with network") || Has("subnet is already used")) return EngineFault.Overlap;
         if (Has("authorization denied by plugin")) return EngineFault.NoPermission;
         if (Has("has active endpoints") || Has("is being used by the following containers")) return EngineFault.Conflict;
-        if (Has("network") && Has("not found")) return EngineFault.NoNetwork;
+        if (Has("no such network") || Has("network not found") || said.StartsWith("network ", StringComparison.OrdinalIgnoreCase) && said.EndsWith(" not found", StringComparison.Ordinal)) return EngineFault.NoNetwork;
         return null;
 
         bool Has(string text) => said.Contains(text, StringComparison.OrdinalIgnoreCase);

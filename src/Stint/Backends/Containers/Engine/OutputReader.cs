@@ -41,17 +41,18 @@ internal sealed class OutputReader : IAsyncDisposable
             }
             if (read.IsCompleted)
             {
-                if (read.Buffer.Length > 0 || _left > 0) throw _stream.Unreadable("output that ends in the middle of a message");
+                if (!read.Buffer.Slice(consumed).IsEmpty || _left > 0) throw _stream.Unreadable("output that ends in the middle of a message");
                 _consumed = read.Buffer.End;
                 return null;
             }
-            _stream.Advance(read.Buffer.Start, read.Buffer.End);
+            _stream.Advance(consumed, read.Buffer.End);
         }
     }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _stream.DisposeAsync();
 
+    // consumed: what need not be looked at again, also when there is no piece yet.
     private bool TryTake(in ReadOnlySequence<byte> buffer, bool isLast, out OutputPiece piece, out SequencePosition consumed)
     {
         (piece, consumed) = (default, buffer.Start);
@@ -72,6 +73,7 @@ internal sealed class OutputReader : IAsyncDisposable
             var least = Math.Min(length, LeastFirstPiece);
             if (rest.Length < HeadLength + least && !isLast) return false;
             rest = rest.Slice(HeadLength);
+            if (length == 0) consumed = rest.Start;
             (_kind, _left, isStart) = (kind, length, true);
         }
         if (rest.IsEmpty) return false;
