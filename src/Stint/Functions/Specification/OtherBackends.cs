@@ -20,6 +20,7 @@ internal static class OtherBackends
     [
         Text("kernel", "The kernel, a file of the function's folder or an absolute path.", isRequired: true),
         Text("image", "The disk image, likewise.", isRequired: true),
+        Text("initrd", "An initramfs for the kernel, likewise."),
         Number("memory", 128, " (MiB)", "Memory of one instance."),
         Number("cpus", 1, "", "Processors of one instance."),
         Text("cmdline", "The kernel's command line; `%ip`, `%gateway`, `%netmask` and `%callback` are filled in."),
