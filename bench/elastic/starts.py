@@ -11,6 +11,9 @@ from daemon import BenchError, quantile, table
 RUNTIMES = ("python3", "nodejs", "binary")
 WARM_UP = 3
 
+# Seconds between the end of an instance and the next call: what the end leaves to do is not to be measured, and the background has the time to make a new spare, as between calls of a quiet function.
+PAUSE = 0.15
+
 FLOORS = {
     # As RuntimeCommand.cs starts them, without any code of ours.
     "python3": ["/usr/bin/python3", "-I", "-S", "-B", "-c", "pass"],
@@ -21,30 +24,39 @@ BUBBLEWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", 
 
 
 def measure(workspace, runtimes, count, spares, say):
-    modes = {"without spares": ["--spares", 0], "with spares": ["--spares", spares]} if workspace.has_option("--spares") else {"without spares": []}
+    modes = {
+        "nothing waits": ["--spares", 0, "--empty-sandboxes", 0],
+        "an empty sandbox waits": ["--spares", 0, "--empty-sandboxes", 1],
+        "a spare waits": ["--spares", spares, "--empty-sandboxes", 0],
+    }
+    if not workspace.has_option("--empty-sandboxes"):
+        del modes["an empty sandbox waits"]
+        modes = {mode: flags[:2] for mode, flags in modes.items()}
     results = {"starts": count, "modes": list(modes), "cold": {}, "floors": {}}
     functions = {f"cold-{runtime}": (runtime, "keepalive = 0", "") for runtime in runtimes}
     for mode, flags in modes.items():
         workspace.start(functions, *flags)
         for runtime in runtimes:
             say(f"{runtime}, {mode}")
-            results["cold"][f"{runtime}/{mode}"] = asyncio.run(_cold(workspace, f"cold-{runtime}", count, pause=0.15 if mode == "with spares" else 0))
+            cold, floor = asyncio.run(_cold(workspace, f"cold-{runtime}", FLOORS[runtime], count))
+            results["cold"][f"{runtime}/{mode}"] = cold
+            results["floors"][f"{runtime}/{mode}"] = floor
     workspace.stop()
-    for runtime in runtimes:
-        say(f"{runtime}, floor")
-        results["floors"][runtime] = _spawn(FLOORS[runtime], count)
+    say("floors of sandboxes")
     results["floors"]["bwrap"] = _spawn(BUBBLEWRAP, count)
     if shutil.which("docker") and subprocess.run(["docker", "image", "inspect", "busybox"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
         results["floors"]["docker"] = _spawn(["docker", "run", "--rm", "--network", "none", "busybox", "true"], max(5, count // 10))
     return results
 
 
-async def _cold(workspace, function, count, pause):
-    """Milliseconds. `pause` gives the background the time to make a new spare, as between calls of a quiet function."""
-    client, times = Client(workspace.port), []
+async def _cold(workspace, function, floor, count):
+    """Milliseconds of the cold calls, and of the bare interpreter just before each: a machine that gets slower for a while slows both."""
+    client, times, bare = Client(workspace.port), [], []
     for number in range(count + WARM_UP):
         _wait_until_gone(workspace, function)
-        time.sleep(pause)
+        time.sleep(PAUSE)
+        if number >= WARM_UP:
+            bare += _spawn(floor, 1, warm_up=0)
         status, took = await client.call(function)
         if status != 200:
             raise BenchError(f"{function} answered {status}")
@@ -54,7 +66,7 @@ async def _cold(workspace, function, count, pause):
     started = workspace.metric("stint_cold_starts_total", function)
     if started != count + WARM_UP:
         raise BenchError(f"{count + WARM_UP} cold calls of {function} started {started:.0f} instances")
-    return times
+    return times, bare
 
 
 def _wait_until_gone(workspace, function):
@@ -66,16 +78,16 @@ def _wait_until_gone(workspace, function):
         time.sleep(0.005)
 
 
-def _spawn(command, count):
+def _spawn(command, count, warm_up=WARM_UP):
     """Milliseconds from spawn to exit."""
     times = []
-    for number in range(count + WARM_UP):
+    for number in range(count + warm_up):
         begun = time.perf_counter()
         process = os.posix_spawn(shutil.which(command[0]), command, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
         _, status = os.waitpid(process, 0)
         if status != 0:
             raise BenchError(f"{' '.join(command)} ended with {status}")
-        if number >= WARM_UP:
+        if number >= warm_up:
             times.append((time.perf_counter() - begun) * 1000)
     return times
 
@@ -84,13 +96,15 @@ def render(results):
     rows = []
     for name, times in results["cold"].items():
         runtime, mode = name.split("/")
-        floor = quantile(results["floors"][runtime], 0.5)
-        rows.append([runtime, f"Stint, {mode}", *_times(times), f"{quantile(times, 0.5) / floor:.2f}"])
-    for name, times in results["floors"].items():
-        rows.append(["" if name in ("bwrap", "docker") else name, " ".join({"bwrap": ["bwrap … true"], "docker": ["docker run … true"]}.get(name) or FLOORS[name]), *_times(times), "1" if name in FLOORS else ""])
-    rows.sort(key=lambda row: (RUNTIMES.index(row[0]) if row[0] else 9))
-    note = "" if "with spares" in results["modes"] else "\n\nThis version has no option --spares: measured without spares only."
-    return f"### Cold start to first byte, {results['starts']} starts\n\n" + table(["runtime", "", "p50", "p99", "slowest", "p50 / floor"], rows, left=2) + note
+        bare = quantile(results["floors"][name], 0.5)
+        rows.append([runtime, mode, *_times(times), f"{bare:.1f} ms", f"{quantile(times, 0.5) / bare:.2f}"])
+    rows.sort(key=lambda row: RUNTIMES.index(row[0]))
+    for name, title in (("bwrap", "bwrap … true"), ("docker", "docker run … true")):
+        if name in results["floors"]:
+            rows.append(["", title, *_times(results["floors"][name]), "", ""])
+    floors = ", ".join(f"`{' '.join(FLOORS[runtime])}`" for runtime in dict.fromkeys(row[0] for row in rows if row[0]))
+    return (f"### Cold start to first byte, {results['starts']} starts\n\n" + table(["runtime", "", "p50", "p99", "slowest", "bare p50", "p50 / bare"], rows, left=2)
+            + f"\n\nBare: {floors}, from spawn to exit, run between the starts.")
 
 
 def _times(times):

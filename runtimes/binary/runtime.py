@@ -7,7 +7,7 @@ request's line and headers are in Http_… variables. The wire is described in d
     3  one loop that moves bytes both ways and sees the script's end and the daemon's CANCEL             Call.step
     4  how the script ended → the answer                                                                Call.finish
 
-Started as `python3 -I -S -E runtime.py SOCKET`, Python 3.9 or newer. Python because what counts is the spawn: posix_spawn uses vfork, which does not
+Started as `python3 -I -S runtime.py SOCKET`, from its bytecode where there is some (RuntimeCommand.cs), Python 3.9 or newer. Python because what counts is the spawn: posix_spawn uses vfork, which does not
 copy page tables; a C program would run 8 % more calls a second and would have to be built for each machine.
 """
 import posix

@@ -9,7 +9,7 @@ what a function may do in docs/writing-functions.md.
     5  what fn returned → bytes and content type                                body_of, answer, stream
     6  what fn raised → one line for the caller, the traceback for the log      failure
 
-Started as `python3 -I -S -E runtime.py SOCKET`, Python 3.9 or newer, standard library only. Every module that is imported here costs each cold
+Started as `python3 -I -S runtime.py SOCKET`, from its bytecode where there is some (RuntimeCommand.cs), Python 3.9 or newer, standard library only. Every module that is imported here costs each cold
 start: `_socket` instead of `socket` saves 6 ms of 12, and json, asyncio, inspect and threading are imported when a function first needs them.
 """
 import _io

@@ -87,6 +87,9 @@ internal sealed record DaemonOptions
     /// <summary><c>spares</c>: blank, sandboxed interpreters that wait for a function, for each kind of runtime in use; 0 = none.</summary>
     public int Spares { get; init; } = 1;
 
+    /// <summary><c>empty-sandboxes</c>: sandboxes with nothing in them that wait for an interpreter, for each kind of runtime in use; 0 = none.</summary>
+    public int EmptySandboxes { get; init; } = 1;
+
     /// <summary><c>log-level</c>: error, warn, info, debug or trace.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 

@@ -8,14 +8,17 @@ namespace Stint.Hosting;
 /// </summary>
 internal static class HostPrerequisites
 {
-    private static readonly (string Program, string Package)[] Needed = [("bwrap", "bubblewrap"), ("setpriv", "util-linux"), ("python3", "python3"), ("node", "nodejs")];
+    private static readonly (string Program, string Package)[] Interpreters = [("python3", "python3"), ("node", "nodejs")];
+    private static readonly (string Program, string Package)[] Sandbox = [("bwrap", "bubblewrap"), ("setpriv", "util-linux")];
 
     /// <summary>Makes sure of it.</summary>
     /// <returns>Null, or what is missing and how to get it.</returns>
     public static async Task<string?> EnsureAsync(DaemonOptions options, bool examples, CancellationToken cancellationToken)
     {
         if (!examples || options.Isolation == Isolation.None) return null;
-        var packages = Missing();
+        // Images of containers are made of the host's interpreters.
+        (string Program, string Package)[] needed = options.Backend == RuntimeBackend.Docker ? Interpreters : [.. Sandbox, .. Interpreters];
+        var packages = Missing(needed);
         if (packages.Length == 0) return null;
         var command = $"apt-get install -y --no-install-recommends {string.Join(' ', packages)}";
         if (!Environment.IsPrivilegedProcess || HostPrograms.Find("apt-get") is not { } apt) return $"this host lacks {string.Join(", ", packages)}. Install them, then try again: sudo {command}";
@@ -23,10 +26,10 @@ internal static class HostPrerequisites
         // A fresh machine has no package lists yet.
         if (await RunAsync(apt, ["update", "-q"], cancellationToken).ConfigureAwait(false) != 0) return "apt-get update failed; see its output above";
         if (await RunAsync(apt, ["install", "-y", "-q", "--no-install-recommends", .. packages], cancellationToken).ConfigureAwait(false) != 0) return $"'{command}' failed; see its output above";
-        return Missing() is { Length: > 0 } still ? $"{string.Join(", ", still)} still missing after '{command}'" : null;
+        return Missing(needed) is { Length: > 0 } still ? $"{string.Join(", ", still)} still missing after '{command}'" : null;
     }
 
-    private static string[] Missing() => [.. Needed.Where(static need => HostPrograms.Find(need.Program) is null).Select(static need => need.Package)];
+    private static string[] Missing((string Program, string Package)[] needed) => [.. needed.Where(static need => HostPrograms.Find(need.Program) is null).Select(static need => need.Package)];
 
     private static async Task<int> RunAsync(string program, string[] arguments, CancellationToken cancellationToken)
     {

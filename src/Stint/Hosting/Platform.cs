@@ -1,8 +1,8 @@
 // The parts of a daemon and how they know each other:
 //
-//   Ingress ─▶ Router ─▶ Pools ─▶ ProcessBackend ─▶ ProcessHost (sandbox, control groups, spawner)
+//   Ingress ─▶ Router ─▶ Pools ─▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
-//   FunctionRegistry ───────────▶ BundleStore ─▶ SandboxedBuild
+//   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
 //                ▲
 //   Deployer ────┘      (management and dialects deploy through it; the folder may also be changed by hand)
 using System.Collections.Concurrent;
@@ -41,7 +41,6 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        if (options.Backend == RuntimeBackend.Docker) throw new IOException("backend = \"docker\" is not ready in this version; leave it out (or unset TF_BACKEND), functions run in the process sandbox");
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -54,6 +53,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 StateFolder = Path.Combine(options.State, "sandbox"),
                 LinksFolder = Path.Combine(options.State, "spares"),
                 Spares = options.Spares,
+                EmptySandboxes = options.EmptySandboxes,
                 Runtimes = RuntimeFiles.Unpack(options.State),
                 Python3 = options.Python3 ?? HostPrograms.Find("python3"),
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
@@ -62,13 +62,12 @@ internal sealed partial class Platform : IAsyncDisposable
                 Isolation = options.Isolation,
             };
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Host = new ProcessHost(processes, time, loggers.CreateLogger<ProcessHost>());
-            Builds = new MeasuredBuild(options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time), time);
-            Bundles = new BundleStore(options.State, Builds, new Toolchain(processes.Python3, processes.NodeJs),
+            Runtimes = RuntimeParts.Of(options, processes, time, loggers);
+            Builds = new MeasuredBuild(Runtimes.Builds, time);
+            Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
-            var launcher = new SandboxLauncher(Host, processes, time);
-            Spares = new Spares(launcher, processes, time, loggers.CreateLogger<Spares>());
-            _backend = new ProcessBackend(launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
+            _backend = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Router = new Router(_ => _backend, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
@@ -84,7 +83,7 @@ internal sealed partial class Platform : IAsyncDisposable
         }
         catch
         {
-            Host?.Dispose();
+            _ = Runtimes?.DisposeAsync().AsTask(); // has nothing to wait for: nothing has been started
             _folders.Dispose();
             throw;
         }
@@ -99,8 +98,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }
 
-    /// <summary>The host's sandbox and limits.</summary>
-    public ProcessHost Host { get; }
+    /// <summary>What runs functions that have code.</summary>
+    public RuntimeParts Runtimes { get; }
 
     /// <summary>Builds, with their durations.</summary>
     public MeasuredBuild Builds { get; }
@@ -130,14 +129,18 @@ internal sealed partial class Platform : IAsyncDisposable
     public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
 
     /// <summary>What an operator should know about this host, one sentence each.</summary>
-    public IEnumerable<string> Warnings => new[] { Host.SandboxProblem, Host.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
+    public IEnumerable<string> Warnings => new[] { Runtimes.Problem, Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await Host.ProbeAsync(cancellationToken).ConfigureAwait(false);
-        if (Host.SandboxProblem is { } problem) NotIsolated(_logger, problem);
+        await Runtimes.StartAsync(cancellationToken).ConfigureAwait(false);
+        if (Runtimes.Problem is { } problem)
+        {
+            if (Options.Backend == RuntimeBackend.Docker) NotRunning(_logger, problem);
+            else NotIsolated(_logger, problem);
+        }
         Registry.Start();
     }
 
@@ -171,7 +174,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
-        Host.Dispose();
+        await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
@@ -251,4 +254,7 @@ internal sealed partial class Platform : IAsyncDisposable
 
     [LoggerMessage(4, LogLevel.Warning, "functions are not isolated: {Problem}")]
     private static partial void NotIsolated(ILogger logger, string problem);
+
+    [LoggerMessage(5, LogLevel.Warning, "{Problem} The next call of a function looks again.")]
+    private static partial void NotRunning(ILogger logger, string problem);
 }

@@ -84,10 +84,14 @@ internal static class PlatformMetrics
         foreach (var group in platform.Registry.Snapshot.Functions.Values.GroupBy(static function => function.State)) text.Sample(group.Count(), ("state", group.Key.ToString().ToLowerInvariant()));
         text.Family("stint_build_duration_seconds", MetricKind.Histogram, "Duration of package tools' runs.").Sample(platform.Builds.Durations);
         text.Family("stint_spares", MetricKind.Gauge, "Blank interpreters that wait for a function.");
-        foreach (var (runtime, count) in platform.Spares.Waiting) text.Sample(count, ("runtime", runtime.ToString().ToLowerInvariant()));
+        var waiting = platform.Spares.Waiting;
+        foreach (var (runtime, spares, _) in waiting) text.Sample(spares, ("runtime", runtime.ToString().ToLowerInvariant()));
         text.Family("stint_spare_starts_total", MetricKind.Counter, "Starts that took a waiting interpreter.").Sample(platform.Spares.Taken);
-        text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Host.SandboxProblem is null ? 1 : 0);
-        text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Host.LimitsProblem is null ? 1 : 0);
+        text.Family("stint_empty_sandboxes", MetricKind.Gauge, "Sandboxes that wait for an interpreter.");
+        foreach (var (runtime, _, empty) in waiting) text.Sample(empty, ("runtime", runtime.ToString().ToLowerInvariant()));
+        text.Family("stint_empty_sandbox_starts_total", MetricKind.Counter, "Starts that took a waiting sandbox, but found no waiting interpreter.").Sample(platform.Spares.TakenEmpty);
+        text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
+        text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
     }
 

@@ -9,6 +9,9 @@ internal sealed record DaemonSetup
     /// <summary>Its UDP port for CoAP; -1 = none.</summary>
     public int CoapPort { get; init; } = -1;
 
+    /// <summary>Its TCP port for gRPC; -1 = none.</summary>
+    public int GrpcPort { get; init; } = -1;
+
     /// <summary>Variables of its environment.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 

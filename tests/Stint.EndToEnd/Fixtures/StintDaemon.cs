@@ -192,7 +192,7 @@ public sealed class StintDaemon : IAsyncDisposable
     internal async Task RequireNothingLeftAsync()
     {
         // The kernel takes a moment to reap what was killed.
-        for (var attempt = 0; attempt < 40 && FindLeftovers().Count > 0; attempt++) await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+        for (var attempt = 0; attempt < 400 && FindLeftovers().Count > 0; attempt++) await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
         var left = FindLeftovers();
         if (left.Count > 0) throw new InvalidOperationException($"left behind:\n{string.Join('\n', left)}\n--- log\n{Log}");
         var errors = Log.Split('\n').Where(line => line.Contains(" fail: ", StringComparison.Ordinal) || line.Contains(" crit: ", StringComparison.Ordinal) || line.Contains("Unhandled exception", StringComparison.Ordinal))
@@ -205,7 +205,7 @@ public sealed class StintDaemon : IAsyncDisposable
         string[] command =
         [
             .. setup.Prefix, .. Programs.Stint, "up", "--registry", Registry, "--state", State, "--run", Run,
-            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", "-1", .. setup.Flags,
+            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", $"{setup.GrpcPort}", .. setup.Flags,
         ];
         var start = Programs.Prepare(command, Root, new Dictionary<string, string>(setup.Environment) { ["TMPDIR"] = Temporary });
         _process = new Process { StartInfo = start };

@@ -3,11 +3,16 @@ using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Functions;
 
-/// <summary>Dependencies: built in the sandbox, once for equal files, and the last lines of a failure reach whoever deploys.</summary>
-public sealed class BuildTests(SharedDaemon shared) : IClassFixture<SharedDaemon>
-{
+/// <summary>In the process sandbox.</summary>
+public sealed class SandboxBuildTests(SharedDaemon shared) : BuildTests(shared), IClassFixture<SharedDaemon>;
 
+/// <summary>Dependencies: built in the sandbox, once for equal files, and the last lines of a failure reach whoever deploys.</summary>
+public abstract class BuildTests(SharedDaemon shared)
+{
     private StintDaemon Daemon => shared.Daemon;
+
+    /// <summary>What of the host a build must not see.</summary>
+    protected virtual IReadOnlyList<string> HostFolders => ["/etc/shadow", "/root", "/home", "/var"];
 
     [Fact]
     public async Task A_wheel_in_the_code_folder_is_installed()
@@ -84,7 +89,7 @@ public sealed class BuildTests(SharedDaemon shared) : IClassFixture<SharedDaemon
             ("requirements.txt", "./pkg\n"),
             // PEP 517: a build backend of its own, which runs whatever it likes when pip asks for the wheel.
             ("pkg/pyproject.toml", "[build-system]\nrequires = []\nbuild-backend = \"spy\"\nbackend-path = [\".\"]\n"),
-            ("pkg/spy.py", $"import os\ndef build_wheel(*a, **k):\n    for path in ['/etc/shadow', '/root', '/home', '/var', '{Daemon.State}', '{Daemon.Registry}']:\n        print('SEEN' if os.path.exists(path) else 'hidden', path)\n    print('rights', open('/proc/self/status').read().split('CapEff:')[1].split()[0])\n    raise SystemExit('done looking')\n")));
+            ("pkg/spy.py", $"import os\ndef build_wheel(*a, **k):\n    for path in '{string.Join(' ', [.. HostFolders, Daemon.State, Daemon.Registry])}'.split():\n        print('SEEN' if os.path.exists(path) else 'hidden', path)\n    print('rights', open('/proc/self/status').read().split('CapEff:')[1].split()[0])\n    raise SystemExit('done looking')\n")));
         var log = string.Join('\n', Directory.EnumerateFiles(Path.Combine(Daemon.State, "logs"), "*", SearchOption.AllDirectories).Select(File.ReadAllText));
         Assert.Contains("hidden /etc/shadow", log, StringComparison.Ordinal);
         Assert.Contains("rights 0000000000000000", log, StringComparison.Ordinal);

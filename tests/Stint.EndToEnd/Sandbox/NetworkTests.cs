@@ -2,8 +2,18 @@ using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Sandbox;
 
+/// <summary>In the process sandbox.</summary>
+public sealed class SandboxNetworkTests(SandboxDaemon shared) : NetworkTests(shared), IClassFixture<SandboxDaemon>
+{
+    private readonly SandboxDaemon _shared = shared;
+
+    [Fact]
+    public async Task A_vsock_is_refused() =>
+        Assert.Equal("PermissionError", await _shared.AttackAsync("import socket\ntry:\n    socket.socket(40)\n    result = 'made'\nexcept OSError as e: result = type(e).__name__", "networked"));
+}
+
 /// <summary>What a function reaches of the network, and that it never reaches management.</summary>
-public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDaemon>
+public abstract class NetworkTests(SandboxDaemon shared)
 {
     private const string Connect = """
         import socket
@@ -26,6 +36,9 @@ public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDa
 
     private StintDaemon Daemon => shared.Daemon;
 
+    /// <summary>What becomes of connections to 127.0.0.1 and ::1 when nobody listens there.</summary>
+    protected virtual string NothingListens => "ConnectionRefusedError | ConnectionRefusedError";
+
     [Fact]
     public async Task Without_network_there_is_nothing_but_its_own_loopback()
     {
@@ -37,7 +50,7 @@ public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDa
     public async Task Without_network_the_hosts_loopback_is_out_of_reach()
     {
         foreach (var port in new[] { Daemon.HttpPort, Daemon.ManagementPort })
-            Assert.Equal("ConnectionRefusedError | ConnectionRefusedError", await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal)));
+            Assert.Equal(NothingListens, await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -59,8 +72,4 @@ public sealed class NetworkTests(SandboxDaemon shared) : IClassFixture<SandboxDa
         Assert.DoesNotContain("200", management, StringComparison.Ordinal);
         Assert.Equal(200, (await Daemon.ManageAsync("list")).Status);
     }
-
-    [Fact]
-    public async Task A_vsock_is_refused() =>
-        Assert.Equal("PermissionError", await shared.AttackAsync("import socket\ntry:\n    socket.socket(40)\n    result = 'made'\nexcept OSError as e: result = type(e).__name__", "networked"));
 }

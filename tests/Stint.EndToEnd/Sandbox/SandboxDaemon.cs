@@ -3,7 +3,7 @@ using Stint.EndToEnd.Fixtures;
 namespace Stint.EndToEnd.Sandbox;
 
 /// <summary>A daemon with a function that runs whatever Python it is sent, a victim beside it, and one that may use the host's network.</summary>
-public sealed class SandboxDaemon : SharedDaemon
+public class SandboxDaemon : SharedDaemon
 {
     internal const string RunsItsInput = """
         def fn(input, headers):

@@ -10,7 +10,7 @@ using Stint.Telemetry.Logs;
 namespace Stint.Backends.Processes;
 
 /// <summary>
-/// A runtime with no function in it: a folder with a socket on which we listen, and the process within its walls. It becomes an instance by a LOAD frame, once.
+/// A runtime with no function in it: a folder with a socket on which we listen, and the process within its walls, or as yet only the walls. It becomes an instance by a LOAD frame, once.
 /// </summary>
 internal sealed class BlankRuntime : IAsyncDisposable
 {
@@ -18,6 +18,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
     private readonly RuntimeKey _key;
     private readonly string _code;
     private readonly TimeProvider _time;
+    private FunctionName? _function;
     private InstanceOutput? _output;
     private Handshake? _handshake;
 
@@ -43,22 +44,34 @@ internal sealed class BlankRuntime : IAsyncDisposable
     /// <summary>Whether it is still there.</summary>
     public bool IsAlive => Resources.Process is { Exited.IsCompleted: false };
 
-    /// <summary>Sends its output to a function's log from now on.</summary>
+    /// <summary>Makes it a function's: its output goes to the function's log from now on.</summary>
     public InstanceOutput Attach(FunctionName function, FunctionLogs logs, int tailLines)
     {
         var output = new InstanceOutput(function, Resources.Id, logs, tailLines);
         Volatile.Write(ref _output, output);
+        _function = function;
+        Resources.Process?.BelongsTo(function);
         return output;
     }
 
-    /// <summary>Starts it and waits until it is up.</summary>
+    /// <summary>Makes everything but the runtime itself: walls, limits, the socket to which it will connect.</summary>
+    /// <exception cref="InstanceStartException">It cannot be made. Dispose of it.</exception>
+    public async Task PrepareAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        Listen();
+        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Function = _function, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
+        await WithinAsync(timeout, Resources.Process.PrepareAsync, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Brings it up with these limits, from wherever it is: nothing made, prepared, or up already. Each stage has the whole time.</summary>
     /// <exception cref="InstanceStartException">It did not get up. Dispose of it.</exception>
     public async Task StartAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var listener = Listen();
-        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
-        await Resources.Process.StartAsync(cancellationToken).ConfigureAwait(false);
-        _handshake = new Handshake(listener, Resources.Process.Exited, _time);
+        if (Resources.Process is null) await PrepareAsync(limits, timeout, cancellationToken).ConfigureAwait(false);
+        else await Resources.Process.SetLimitsAsync(limits, cancellationToken).ConfigureAwait(false);
+        if (_handshake is not null) return;
+        await WithinAsync(timeout, Resources.Process!.StartAsync, cancellationToken).ConfigureAwait(false);
+        _handshake = new Handshake(Resources.Listener!, Resources.Process.Exited, _time);
         await _handshake.GreetAsync(timeout, cancellationToken).ConfigureAwait(false);
     }
 
@@ -77,11 +90,25 @@ internal sealed class BlankRuntime : IAsyncDisposable
         await Resources.ReleaseAsync().ConfigureAwait(false);
     }
 
+    private async Task WithinAsync(TimeSpan timeout, Func<CancellationToken, Task> stage, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(timeout, _time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await stage(stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException late) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new InstanceStartException(Handshake.NotReady(timeout), late);
+        }
+    }
+
     private string SocketPath => Path.Combine(Resources.Folder, SandboxPaths.SocketName);
 
     private void Take(OutputStream stream, ReadOnlySpan<byte> piece) => Volatile.Read(ref _output)?.Take(stream, piece);
 
-    private Socket Listen()
+    private void Listen()
     {
         Directory.CreateDirectory(Resources.Folder);
         File.SetUnixFileMode(Resources.Folder, HostPrograms.TraversableFolder);
@@ -90,6 +117,5 @@ internal sealed class BlankRuntime : IAsyncDisposable
         // The sandbox's user is another one. Others cannot come here: the folder's name is random and its parent cannot be listed.
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0b110_110_110);
         listener.Listen(backlog: 64);
-        return listener;
     }
 }

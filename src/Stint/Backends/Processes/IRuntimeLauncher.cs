@@ -1,5 +1,7 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
+using Stint.Invocations;
 
 namespace Stint.Backends.Processes;
 
@@ -12,6 +14,10 @@ internal interface IRuntimeLauncher
     /// <summary>Whether runtimes have a view of the file system of their own, in which the code lies at <see cref="Sandboxing.SandboxPaths.Code"/>; else they see the host's folders as they are.</summary>
     bool HasOwnView { get; }
 
+    /// <summary>Makes what all runtimes of a kind need once, however long that takes; later it costs nothing.</summary>
+    /// <exception cref="InstanceStartException">It cannot be made; the message says why.</exception>
+    ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken);
+
     /// <summary>A runtime of that kind; nothing is made yet.</summary>
     IRuntimeProcess Create(RuntimePlan plan);
 }
@@ -21,6 +27,9 @@ internal sealed record RuntimePlan
 {
     /// <summary>Names the instance.</summary>
     public required string Id { get; init; }
+
+    /// <summary>Whose it is; null = nobody's yet.</summary>
+    public required FunctionName? Function { get; init; }
 
     /// <summary>What is fixed from the start.</summary>
     public required RuntimeKey Key { get; init; }

@@ -1,6 +1,6 @@
 // Starts an instance within walls of its own, a sandbox or a container:
 //
-//   1. a blank runtime: a warm spare that is waiting already (Spares.cs), else a new one (BlankRuntime.cs)
+//   1. a blank runtime: a warm spare or at least an empty sandbox that is waiting already (Spares.cs), else a new one (BlankRuntime.cs)
 //   2. LOAD names the code's folder and the environment; the runtime opens the other connections, loads the code, says READY (Protocol/Handshake.cs)
 //   3. the socket's path is removed: nobody else can connect
 //
@@ -43,18 +43,10 @@ internal sealed partial class ProcessBackend(
         InstanceOutput? output = null;
         try
         {
-            blank = spares.TryTake(key, version.Folder!);
-            if (blank is null)
-            {
-                blank = spares.Create(key, version.Folder!);
-                output = blank.Attach(version.Name, logs, TailLines);
-                await blank.StartAsync(Limits(spec), version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                output = blank.Attach(version.Name, logs, TailLines);
-                await blank.Resources.Process!.SetLimitsAsync(Limits(spec), cancellationToken).ConfigureAwait(false);
-            }
+            await launcher.ReadyAsync(key.Runtime, cancellationToken).ConfigureAwait(false);
+            blank = spares.TryTake(key, version.Folder!) ?? spares.Create(key, version.Folder!);
+            output = blank.Attach(version.Name, logs, TailLines);
+            await blank.StartAsync(Limits(spec), version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
             return await LoadAsync(blank, version, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is InstanceStartException or IOException or SocketException or Win32Exception or UnauthorizedAccessException)

@@ -15,6 +15,9 @@ internal sealed record ProcessBackendOptions
     /// <summary>Spares of each kind of runtime in use; zero = none.</summary>
     public required int Spares { get; init; }
 
+    /// <summary>Empty sandboxes of each kind of runtime in use; zero = none.</summary>
+    public required int EmptySandboxes { get; init; }
+
     /// <summary>The unpacked runtimes: <c>python3/runtime.py</c>, <c>nodejs/runtime.js</c>, <c>binary/runtime.py</c>.</summary>
     public required string Runtimes { get; init; }
 
@@ -23,6 +26,9 @@ internal sealed record ProcessBackendOptions
 
     /// <summary>The Node.js interpreter, or null when there is none.</summary>
     public string? NodeJs { get; init; }
+
+    /// <summary>Both.</summary>
+    public RuntimeInterpreters Interpreters => new(Python3, NodeJs);
 
     /// <summary>The name of this daemon's control group.</summary>
     public required string GroupName { get; init; }

@@ -95,6 +95,9 @@ internal sealed partial class ProcessHost : IDisposable
         return SandboxProblem;
     }
 
+    /// <summary>Does ahead what starts need not do one by one.</summary>
+    public Task WarmUpAsync(CancellationToken cancellationToken) => RefusesToRun ? Task.CompletedTask : RuntimeBytecode.CompileAsync(Spawner, _options, _time, cancellationToken);
+
     /// <summary>Ends the spawner and removes control groups and folders; what ran must have been stopped before.</summary>
     public void Dispose()
     {

@@ -7,9 +7,6 @@ namespace Stint.Backends.Processes;
 /// <summary>One instance of a function: its process tree in the sandbox and the connections to it, one for each concurrent request.</summary>
 internal sealed class ProcessInstance : IInstance, IConnectionOwner
 {
-    // How long a broken connection waits for the news why the process ended, before it answers its caller without a reason.
-    private static readonly TimeSpan ReasonTimeout = TimeSpan.FromSeconds(1);
-
     private readonly Lock _lock = new();
     private readonly Stack<InstanceConnection> _free = new();
     private readonly List<InstanceConnection> _connections = [];
@@ -78,7 +75,7 @@ internal sealed class ProcessInstance : IInstance, IConnectionOwner
             try
             {
                 // The process usually ends with its connections; its exit status says more than they do.
-                await _resources.Process!.Exited.WaitAsync(ReasonTimeout, _time).ConfigureAwait(false);
+                await _resources.Process!.Exited.WaitAsync(_resources.Process.NewsDelay, _time).ConfigureAwait(false);
                 _ended.TrySetResult(await DescribeExitAsync().ConfigureAwait(false));
             }
             catch (TimeoutException)

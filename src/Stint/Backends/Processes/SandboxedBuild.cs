@@ -1,7 +1,5 @@
 using System.ComponentModel;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
 using Stint.Functions;
@@ -14,10 +12,8 @@ namespace Stint.Backends.Processes;
 /// <summary>
 /// Runs package tools in a sandbox like a function's, except that it has the network and one writable folder. While the daemon is root, that folder belongs to the sandbox's user for as long as the tool runs.
 /// </summary>
-internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time) : IBuildSandbox
+internal sealed class SandboxedBuild(ProcessHost host, TimeProvider time) : IBuildSandbox
 {
-    // Package tools are hungrier than functions: a compiler may run in there.
-    private static readonly InstanceLimits Limits = new(MemoryBytes: 2L << 30, Pids: 512, Cpus: 0);
     private const int TmpMiB = 512;
 
     // How often the folder is measured. A build may exceed its size by what it writes in between.
@@ -34,16 +30,17 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         var turn = new Lock();
         var output = new LineSplitter(Line);
         var error = new LineSplitter(Line);
-        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", Limits, Command, time);
+        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", BuildResources.Limits, Command, time);
         try
         {
+            await process.PrepareAsync(cancellationToken).ConfigureAwait(false);
             await process.StartAsync(cancellationToken).ConfigureAwait(false);
             using var limits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var watch = BuildLimits.WatchAsync(command, MeasureEvery, time, limits.Token);
             if (await Task.WhenAny(process.Exited, watch).ConfigureAwait(false) == watch) return new BuildExit(await watch.ConfigureAwait(false), 128 + Posix.SigKill);
             await limits.CancelAsync().ConfigureAwait(false);
             var status = await process.Exited.ConfigureAwait(false);
-            if (await process.RanOutOfMemoryAsync().ConfigureAwait(false)) onLine($"the build ran out of memory (limit {Limits.MemoryBytes >> 20} MiB)");
+            if (await process.RanOutOfMemoryAsync().ConfigureAwait(false)) onLine($"the build ran out of memory (limit {BuildResources.Limits.MemoryBytes >> 20} MiB)");
             return new BuildExit(BuildEnd.Exited, status.BySignal ? 128 + status.Code : status.Code);
         }
         catch (Win32Exception failure)
@@ -54,12 +51,12 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
         {
             process.Kill();
             await process.ReleaseAsync().ConfigureAwait(false);
-            if (process.User is not null) GiveTo(command.WorkFolder, 0);
+            if (process.User is not null) WorkFolder.GiveTo(command.WorkFolder, 0);
         }
 
         SpawnRequest Command(SandboxedProcess made)
         {
-            if (made.User is { } user) GiveTo(command.WorkFolder, (uint)user);
+            if (made.User is { } user) WorkFolder.GiveTo(command.WorkFolder, (uint)user);
             return sandbox.Command(Plan(command, made), Take);
         }
 
@@ -89,18 +86,4 @@ internal sealed partial class SandboxedBuild(ProcessHost host, TimeProvider time
             JoinFiles = process.JoinFiles,
         };
     }
-
-    // chown -hR <user>:<user> <folder>. Nothing of the build runs now, and links are changed themselves and never followed: others' code may have left one that points at the host.
-    private static void GiveTo(string folder, uint user)
-    {
-        _ = lchown(folder, user, user);
-        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos())
-        {
-            if (entry is DirectoryInfo && entry.LinkTarget is null) GiveTo(entry.FullName, user);
-            else _ = lchown(entry.FullName, user, user);
-        }
-    }
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int lchown(string path, uint user, uint group);
 }

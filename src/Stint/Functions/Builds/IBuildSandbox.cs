@@ -21,7 +21,10 @@ internal interface IBuildSandbox
 /// <summary>One command of a build.</summary>
 internal sealed record BuildCommand
 {
-    /// <summary>The program's absolute path and its arguments.</summary>
+    /// <summary>The runtime that is built for.</summary>
+    public required Runtime Runtime { get; init; }
+
+    /// <summary>The program, as its toolchain names it, and its arguments.</summary>
     public required IReadOnlyList<string> Arguments { get; init; }
 
     /// <summary>The one writable folder, as the daemon sees it. The commands see it as <see cref="IBuildSandbox.SeenAs"/>.</summary>

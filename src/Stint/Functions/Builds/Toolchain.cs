@@ -7,12 +7,11 @@ namespace Stint.Functions.Builds;
 /// <summary>The interpreters and package tools of this host, looked up when first needed.</summary>
 /// <param name="python3">The setting <c>python3</c>; null: /usr/bin/python3, then PATH.</param>
 /// <param name="nodeJs">The setting <c>nodejs</c>; null: /usr/bin/node, then PATH.</param>
-internal sealed class Toolchain(string? python3 = null, string? nodeJs = null)
+internal sealed class Toolchain(string? python3 = null, string? nodeJs = null) : IToolchain
 {
     private readonly ConcurrentDictionary<string, string> _versions = new();
 
-    /// <summary>The Python interpreter.</summary>
-    /// <exception cref="DeploymentException">There is none.</exception>
+    /// <inheritdoc/>
     public string Python3 => python3 ?? Find("python3") ?? throw Missing("python3", "install Python dependencies", "apt-get install python3 python3-pip");
 
     /// <summary>The Node.js interpreter.</summary>
@@ -29,6 +28,12 @@ internal sealed class Toolchain(string? python3 = null, string? nodeJs = null)
             return (File.Exists(sibling) ? sibling : Find("npm")) ?? throw Missing("npm", "install Node.js dependencies", "apt-get install npm");
         }
     }
+
+    /// <inheritdoc/>
+    public string NoPip => "this host's python3 has no pip; install it with: apt-get install python3-pip";
+
+    /// <inheritdoc/>
+    public Task<string> VersionAsync(Runtime runtime, CancellationToken cancellationToken) => VersionAsync(runtime == Runtime.NodeJs ? NodeJs : Python3, cancellationToken);
 
     /// <summary>What the interpreter says to <c>--version</c>: dependencies built for one version are not used with another. Asked once for each state of the file.</summary>
     /// <exception cref="DeploymentException">It does not run.</exception>

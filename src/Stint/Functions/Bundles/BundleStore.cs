@@ -23,11 +23,11 @@ internal sealed partial class BundleStore : IAsyncDisposable
 
     /// <param name="state">The daemon's state folder; <c>bundles</c>, <c>builds</c> and <c>staging</c> are made in it, and what an earlier daemon left in <c>staging</c> goes.</param>
     /// <param name="sandbox">Where package tools run.</param>
-    /// <param name="tools">The host's interpreters and package tools.</param>
+    /// <param name="tools">The interpreters and package tools.</param>
     /// <param name="options">Limits of builds.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Log.</param>
-    public BundleStore(string state, IBuildSandbox sandbox, Toolchain tools, BuildOptions options, TimeProvider time, ILogger<BundleStore> logger)
+    public BundleStore(string state, IBuildSandbox sandbox, IToolchain tools, BuildOptions options, TimeProvider time, ILogger<BundleStore> logger)
     {
         _bundles = Path.Combine(Path.GetFullPath(state), "bundles");
         _staging = Path.Combine(Path.GetFullPath(state), "staging");

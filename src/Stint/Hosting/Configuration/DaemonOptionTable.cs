@@ -71,6 +71,8 @@ internal static class DaemonOptionTable
             "Instances of all functions together; 0 = 500."),
         Option("spares", new IntegerKind(0, 64), o => o.Spares, (o, v) => o with { Spares = v },
             "Blank, sandboxed interpreters that wait for a function, for each kind of runtime in use: they make cold starts quick and cost a few MiB each (Node.js 40); 0 = none."),
+        Option("empty-sandboxes", new IntegerKind(0, 64), o => o.EmptySandboxes, (o, v) => o with { EmptySandboxes = v },
+            "Sandboxes with no interpreter in them that wait, for each kind of runtime in use, for a cold start that finds no spare: half a MiB each; 0 = none."),
         Option("log-level", new WordKind<LogLevel>(("error", LogLevel.Error), ("warn", LogLevel.Warning), ("info", LogLevel.Information), ("debug", LogLevel.Debug), ("trace", LogLevel.Trace)),
             o => o.LogLevel, (o, v) => o with { LogLevel = v }, "The least that the daemon logs.") with { Short = "-l" },
         Option("log-format", new WordKind<LogFormat>(("text", LogFormat.Text), ("json", LogFormat.Json)), o => o.LogFormat, (o, v) => o with { LogFormat = v },

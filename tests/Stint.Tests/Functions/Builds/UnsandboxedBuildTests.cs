@@ -12,6 +12,7 @@ public sealed class UnsandboxedBuildTests : IDisposable
 
     private BuildCommand Shell(string script, double seconds = 60, long size = 1 << 30) => new()
     {
+        Runtime = Runtime.Binary,
         Arguments = ["/bin/sh", "-c", script], WorkFolder = _temp.Path, StartIn = "", Environment = new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin", ["A"] = "b" },
         TimeLimit = TimeSpan.FromSeconds(seconds), SizeLimit = size,
     };

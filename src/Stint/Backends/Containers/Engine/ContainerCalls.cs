@@ -46,6 +46,14 @@ internal sealed class ContainerCalls(EngineTransport transport)
     public Task<IReadOnlyList<ContainerSummary>> ListAsync(EngineFilters? filters, CancellationToken cancellationToken) => transport.AskAsync(
         new(HttpMethod.Get, new EnginePath("/containers/json").With("all", true).With("filters", filters).ToString(), "list containers"), EngineJson.Default.IReadOnlyListContainerSummary, cancellationToken);
 
+    /// <summary>Changes limits, of one that runs as well.</summary>
+    public Task UpdateAsync(string id, LimitSettings limits, CancellationToken cancellationToken) => transport.DoAsync(
+        Of(HttpMethod.Post, id, "/update", "change the limits of the container") with { Body = EngineCall.Json(limits, EngineJson.Default.LimitSettings), Limit = EngineLimits.Change }, cancellationToken);
+
+    /// <summary>Gives it another name.</summary>
+    public Task RenameAsync(string id, string name, CancellationToken cancellationToken) =>
+        transport.DoAsync(Of(HttpMethod.Post, id, $"/rename?name={EngineText.Id(name)}", "rename the container"), cancellationToken);
+
     /// <summary>Waits until it does not run.</summary>
     /// <returns>The exit code of its first process.</returns>
     public async Task<long> WaitAsync(string id, CancellationToken cancellationToken) =>

@@ -10,6 +10,7 @@ namespace Stint.Backends.Containers.Engine;
 [JsonSerializable(typeof(EngineEvent))]
 [JsonSerializable(typeof(ContainerSettings))]
 [JsonSerializable(typeof(CreatedContainer))]
+[JsonSerializable(typeof(LimitSettings))]
 [JsonSerializable(typeof(ContainerDetails))]
 [JsonSerializable(typeof(IReadOnlyList<ContainerSummary>))]
 [JsonSerializable(typeof(WaitAnswer))]

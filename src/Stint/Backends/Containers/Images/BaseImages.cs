@@ -157,7 +157,7 @@ internal sealed class BaseImages(EngineClient engine, TimeProvider time)
         };
         var settings = new ContainerSettings
         {
-            Image = image, Entrypoint = [], Cmd = command, User = "65534:65534", Labels = new Dictionary<string, string> { [ContainerLabels.Role] = ContainerLabels.BuildRole },
+            Image = image, Entrypoint = [""], Cmd = command, User = "65534:65534", Labels = new Dictionary<string, string> { [ContainerLabels.Role] = ContainerLabels.BuildRole },
             HostConfig = new HostConfig { NetworkMode = "none", CapDrop = ["ALL"], SecurityOpt = ["no-new-privileges"], ReadonlyRootfs = true },
         };
         var container = await engine.Containers.CreateAsync(null, settings, cancellationToken).ConfigureAwait(false);

@@ -9,17 +9,15 @@ namespace Stint.Backends.Containers.Images;
 /// </summary>
 internal static class HostRootfs
 {
-    // What a shell script may expect (POSIX, and what Debian has besides). What this host lacks is passed over.
-    private static readonly string[] ShellTools =
+    // What a shell script may expect (POSIX, and what Debian has besides); functions of other languages start such programs, too. What this host lacks is passed over.
+    private static readonly string[] Tools =
     [
-        "bash", "[", "awk", "base64", "basename", "bc", "bzip2", "cat", "chmod", "cmp", "comm", "cp", "curl", "cut", "date", "dd", "df", "diff", "dirname", "du", "echo", "egrep", "expand", "expr", "factor",
+        "sh", "env", "bash", "[", "awk", "base64", "basename", "bc", "bzip2", "cat", "chmod", "cmp", "comm", "cp", "curl", "cut", "date", "dd", "df", "diff", "dirname", "du", "echo", "egrep", "expand", "expr", "factor",
         "false", "fgrep", "find", "flock", "fold", "gawk", "getopt", "grep", "gunzip", "gzip", "head", "hexdump", "hostname", "iconv", "id", "install", "join", "jq", "kill", "ln", "logger", "ls", "mawk",
         "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nice", "nl", "nohup", "nproc", "numfmt", "od", "openssl", "paste", "pgrep", "pkill", "printenv", "printf", "ps", "pwd", "readlink", "realpath", "rev", "rm",
         "rmdir", "sed", "seq", "setsid", "sha1sum", "sha256sum", "sha512sum", "shuf", "sleep", "sort", "split", "stat", "stdbuf", "stty", "sync", "tac", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true",
         "truncate", "tsort", "tty", "uname", "unexpand", "uniq", "unlink", "unzip", "uptime", "uuidgen", "wc", "which", "who", "whoami", "xargs", "xxd", "xz", "yes", "zcat", "zip", "zstd",
     ];
-
-    private static readonly string[] Everywhere = ["sh", "env"];
 
     // Tests of the standard library, and what draws windows.
     private static readonly string[] NotPython = ["test", "tests", "idlelib", "tkinter", "turtledemo"];
@@ -60,7 +58,7 @@ internal static class HostRootfs
             rootfs.AddHost(python);
             await AddPythonAsync(rootfs, python, withPackages: false, cancellationToken).ConfigureAwait(false);
         }
-        AddTools(rootfs, runtime == Runtime.Binary ? [.. Everywhere, .. ShellTools] : Everywhere);
+        AddTools(rootfs);
         foreach (var library in await SharedLibraries.OfAsync(rootfs.Files, cancellationToken).ConfigureAwait(false)) rootfs.AddHost(library);
         return rootfs;
     }
@@ -114,9 +112,9 @@ internal static class HostRootfs
         rootfs.AddHostTree("/usr/share/node_modules");
     }
 
-    private static void AddTools(Rootfs rootfs, IEnumerable<string> names)
+    private static void AddTools(Rootfs rootfs)
     {
-        foreach (var name in names)
+        foreach (var name in Tools)
             if (HostPrograms.Find(name) is { } program && (program.StartsWith("/usr/", StringComparison.Ordinal) || program.StartsWith("/bin/", StringComparison.Ordinal))) rootfs.AddHost(program);
     }
 }

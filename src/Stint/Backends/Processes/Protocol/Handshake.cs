@@ -45,6 +45,9 @@ internal sealed class Handshake(Socket listener, Task<ExitStatus> exited, TimePr
         _made.Clear();
     }
 
+    /// <summary>The message for an instance that took too long.</summary>
+    public static string NotReady(TimeSpan limit) => $"the instance did not get ready within {limit.TotalSeconds:0.#} s";
+
     private async Task WithinAsync(TimeSpan limit, Func<CancellationToken, Task> talk, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(limit, time);
@@ -62,7 +65,7 @@ internal sealed class Handshake(Socket listener, Task<ExitStatus> exited, TimePr
             throw new InstanceStartException(failure switch
             {
                 ProtocolException => $"the runtime broke the protocol while it started: {failure.Message}",
-                _ when timeout.IsCancellationRequested => $"the instance did not get ready within {limit.TotalSeconds:0.#} s",
+                _ when timeout.IsCancellationRequested => NotReady(limit),
                 _ when exited.IsCompleted => $"the instance ended before it was ready: its process {await exited.ConfigureAwait(false)}",
                 _ => "the instance closed its connection before it was ready",
             }, failure);

@@ -2,7 +2,7 @@
 //
 //   sh        joins the control groups, sets the rlimits, offers itself first to the kernel's out-of-memory killer
 //   setpriv   only when the daemon is root: becomes the sandbox's own unprivileged user, so that nothing below has any right on the host
-//   bwrap     makes the namespaces and the view of the file system, drops what is left of privileges, installs the system call filter, dies with the daemon
+//   bwrap     makes the namespaces and the view of the file system, drops what is left of privileges, waits at the gate if there is one, installs the system call filter, dies with the daemon
 //   runtime   python3, node, …
 //
 // As a shell line: sh -c 'echo $$ >…/cgroup.procs; ulimit …; exec "$@"' sh setpriv --reuid N … bwrap --unshare-all … python3 /run/runtimes/python3/runtime.py
@@ -58,12 +58,13 @@ internal sealed class Sandbox
         arguments.AddRange(["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--uid", "1000", "--gid", "1000", "--hostname", "function"]);
         if (plan.Network == NetworkAccess.None) arguments.Add("--unshare-net");
         arguments.AddRange(["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--seccomp", "3"]);
+        if (plan.Gate is not null) arguments.AddRange(["--block-fd", SpawnRequest.GateDescriptor.ToString(CultureInfo.InvariantCulture)]);
         AddFileSystem(arguments, plan);
         arguments.AddRange(["--chdir", plan.WorkingFolder, "--clearenv"]);
         foreach (var (name, value) in plan.Environment) arguments.AddRange(["--setenv", name, value]);
         arguments.Add("--");
         arguments.AddRange(plan.Command);
-        return new SpawnRequest { Executable = "/bin/sh", Arguments = arguments, Descriptor3 = _filter, Output = output };
+        return new SpawnRequest { Executable = "/bin/sh", Arguments = arguments, Descriptor3 = _filter, Output = output, Gate = plan.Gate };
     }
 
     private void AddFileSystem(List<string> arguments, SandboxPlan plan)

@@ -1,4 +1,5 @@
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 
 namespace Stint.Backends.Processes.Sandboxing;
 
@@ -15,12 +16,18 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
     public bool HasOwnView => host.Sandbox is not null;
 
     /// <inheritdoc/>
+    public ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    /// <inheritdoc/>
     public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits,
-        process => host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), time);
+        process => host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), time)
+    {
+        HasGate = host.Sandbox is not null,
+    };
 
     private SandboxPlan InSandbox(RuntimePlan plan, SandboxedProcess process)
     {
-        var interpreter = RuntimeCommand.Interpreter(plan.Key.Runtime, options);
+        var interpreter = RuntimeCommand.Interpreter(plan.Key.Runtime, options.Interpreters);
         List<SandboxMount> mounts =
         [
             new(plan.Code, SandboxPaths.Code),
@@ -30,7 +37,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
         if (HostPrograms.InstallationOf(interpreter) is { } installation) mounts.Insert(0, new(installation, installation));
         return new SandboxPlan
         {
-            Command = RuntimeCommand.For(plan.Key.Runtime, options, SandboxPaths.Runtimes, SandboxPaths.Socket, plan.Key.HeapMiB),
+            Command = RuntimeCommand.For(plan.Key.Runtime, options.Interpreters, SandboxPaths.Runtimes, SandboxPaths.Socket, plan.Key.HeapMiB),
             Mounts = mounts,
             Environment = RuntimeCommand.Environment,
             Network = plan.Key.Network,
@@ -38,6 +45,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
             FileMiB = plan.Key.TmpMiB,
             User = process.User,
             JoinFiles = process.JoinFiles,
+            Gate = process.Gate,
         };
     }
 
@@ -49,7 +57,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
         return new SpawnRequest
         {
             Executable = "/bin/sh",
-            Arguments = ["sh", "-c", preamble, "sh", .. RuntimeCommand.For(plan.Key.Runtime, options, options.Runtimes, socket, plan.Key.HeapMiB)],
+            Arguments = ["sh", "-c", preamble, "sh", .. RuntimeCommand.For(plan.Key.Runtime, options.Interpreters, options.Runtimes, socket, plan.Key.HeapMiB)],
             Environment = [.. RuntimeCommand.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
             Output = plan.Output,
         };

@@ -1,3 +1,4 @@
+using Stint.Backends.Processes.Spawning;
 using Stint.Functions;
 
 namespace Stint.Backends.Processes.Sandboxing;
@@ -31,6 +32,9 @@ internal sealed record SandboxPlan
 
     /// <summary>Files of control groups to join before anything else happens.</summary>
     public IReadOnlyList<string> JoinFiles { get; init; } = [];
+
+    /// <summary>Where the sandbox waits when all of it is made, before it runs the command; null: it does not wait.</summary>
+    public Gate? Gate { get; init; }
 }
 
 /// <summary>One bind mount.</summary>

@@ -1,5 +1,6 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
+using Stint.Invocations;
 
 namespace Stint.Backends.Processes.Sandboxing;
 
@@ -19,7 +20,9 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     private static readonly TimeSpan ExitGrace = TimeSpan.FromMilliseconds(200);
 
     private IControlGroup? _group;
+    private InstanceLimits _limits = limits;
     private ChildProcess? _process;
+    private bool _isStarted;
 
     /// <summary>The host's user number, when the daemon is root.</summary>
     public int? User { get; private set; }
@@ -27,21 +30,46 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     /// <summary>The files that make whoever writes its number into them a member of the control group.</summary>
     public IReadOnlyList<string> JoinFiles => _group?.JoinFiles ?? [];
 
+    /// <summary>Whether the sandbox waits, complete but for its command, until <see cref="StartAsync"/>. Without a gate the command runs from <see cref="PrepareAsync"/> on.</summary>
+    public bool HasGate { get; init; }
+
+    /// <summary>Where it waits, from <see cref="PrepareAsync"/> on.</summary>
+    public Gate? Gate { get; private set; }
+
     /// <inheritdoc/>
     public Task<ExitStatus> Exited => _process?.Exited ?? throw new InvalidOperationException("the process has not been started");
 
     /// <inheritdoc/>
-    public async Task StartAsync(CancellationToken cancellationToken)
+    public TimeSpan NewsDelay { get; } = TimeSpan.FromSeconds(1);
+
+    /// <inheritdoc/>
+    public async Task PrepareAsync(CancellationToken cancellationToken)
     {
-        _group = host.Groups?.Create(id, limits);
+        _group = host.Groups?.Create(id, _limits);
         User = host.TakeUser();
+        if (HasGate) Gate = new Gate();
         _process = await host.Spawner.StartAsync(command(this)).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _isStarted = true;
+        Gate?.Open();
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public void BelongsTo(FunctionName function)
+    {
+        // Nobody sees a name of it.
     }
 
     /// <inheritdoc/>
     public ValueTask SetLimitsAsync(InstanceLimits limits, CancellationToken cancellationToken)
     {
-        _group?.SetLimits(limits);
+        if (limits != _limits) _group?.SetLimits(limits);
+        _limits = limits;
         return ValueTask.CompletedTask;
     }
 
@@ -57,21 +85,26 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     /// <inheritdoc/>
     public async Task<string?> ReleaseAsync()
     {
-        if (_process is { } process)
-        {
-            try
-            {
-                await process.Exited.WaitAsync(ExitGrace, time).ConfigureAwait(false);
-            }
-            catch (TimeoutException)
-            {
-                process.Signal(Posix.SigKill);
-            }
-        }
+        if (!_isStarted) Kill();
+        if (_process is { } process && !await HasEndedAsync(process).ConfigureAwait(false)) Kill();
         var left = _group is { } group ? await EmptyAsync(group).ConfigureAwait(false) : null;
+        Gate?.Dispose(); // when nobody is left behind it
         if (_process is { } killed) await killed.Exited.ConfigureAwait(false);
         if (User is { } user) host.Users.Return(user);
         return left;
+    }
+
+    private async Task<bool> HasEndedAsync(ChildProcess process)
+    {
+        try
+        {
+            await process.Exited.WaitAsync(ExitGrace, time).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     private async Task<string?> EmptyAsync(IControlGroup group)

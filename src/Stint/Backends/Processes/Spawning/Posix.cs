@@ -12,6 +12,7 @@ internal static partial class Posix
     internal const int CloseOnExec = 0x80000; // O_CLOEXEC on every Linux architecture that .NET runs on
     internal const int NonBlocking = 0x800;   // O_NONBLOCK, likewise
     internal const int SetStatusFlags = 4;    // F_SETFL
+    internal const int DuplicateCloseOnExec = 1030; // F_DUPFD_CLOEXEC
     internal const short PollIn = 1;
     internal const int ErrorAgain = 11;
     internal const int ErrorInterrupted = 4;
@@ -120,6 +121,15 @@ internal static partial class Posix
     {
         if (PidfdSendSignal(SysPidfdSendSignal, pidfd, signal, 0, 0) < 0 && Marshal.GetLastPInvokeError() != ErrorNoProcess)
             throw Failure("pidfd_send_signal", Marshal.GetLastPInvokeError());
+    }
+
+    /// <summary>The same open file under a number above <paramref name="reserved"/>, so that giving a child its fixed descriptors one by one overwrites none that is still to be given.</summary>
+    internal static int MoveUp(int descriptor, int reserved)
+    {
+        if (descriptor > reserved) return descriptor;
+        var moved = Check(fcntl(descriptor, DuplicateCloseOnExec, reserved + 1), "fcntl");
+        _ = close(descriptor);
+        return moved;
     }
 
     /// <summary>Waits on the calling thread; only for start-up and shutdown, where nothing else is to be done meanwhile.</summary>

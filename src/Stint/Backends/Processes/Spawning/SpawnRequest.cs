@@ -15,6 +15,12 @@ internal sealed record SpawnRequest
     /// <summary>A file that the child finds open for reading as descriptor 3.</summary>
     public string? Descriptor3 { get; init; }
 
+    /// <summary>The child's end of <see cref="Gate"/>.</summary>
+    public const int GateDescriptor = 4;
+
+    /// <summary>Where the child waits until it is told to go on: as <see cref="GateDescriptor"/>.</summary>
+    public Gate? Gate { get; init; }
+
     /// <summary>Takes each piece of output as it comes, on the spawning thread: must be quick and must not throw. Empty at the end of the stream.</summary>
     public required OutputSink Output { get; init; }
 }

@@ -165,6 +165,7 @@ internal sealed class Spawner : IDisposable
                 if (output[i] >= 0) _ = Posix.close(output[i]);
                 if (error[i] >= 0) _ = Posix.close(error[i]);
             }
+            request.Gate?.PassOn();
         }
     }
 
@@ -184,6 +185,7 @@ internal sealed class Spawner : IDisposable
             Posix.CheckError(Posix.posix_spawn_file_actions_adddup2(actions, error, 2), "adddup2");
             if (request.Descriptor3 is { } file)
                 Posix.CheckError(Posix.posix_spawn_file_actions_addopen(actions, 3, strings.Add(file), Posix.OpenReadOnly, 0), "addopen");
+            if (request.Gate is { } gate) Posix.CheckError(Posix.posix_spawn_file_actions_adddup2(actions, gate.Inside, SpawnRequest.GateDescriptor), "adddup2");
 
             // The runtime ignores SIGPIPE and blocks others; a child begins with everything at its default. Its own session keeps the terminal's Ctrl-C from it.
             _ = Posix.sigfillset(signals);

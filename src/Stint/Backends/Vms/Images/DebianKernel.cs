@@ -7,6 +7,8 @@ namespace Stint.Backends.Vms.Images;
 /// <summary>Debian's kernel for virtual machines, for hosts that have none installed: containers, and hosts whose kernel cannot be read. It is fetched by <c>apt-get</c> and unpacked, not installed.</summary>
 internal static partial class DebianKernel
 {
+    private static readonly string[] ModuleFolders = ["lib/modules", "usr/lib/modules"];
+
     /// <summary>The kernel, fetched unless a folder has it from before.</summary>
     /// <param name="cache">The folder that keeps it.</param>
     /// <param name="onStep">Told what is being done.</param>
@@ -53,7 +55,7 @@ internal static partial class DebianKernel
             if (Directory.Exists(Path.Combine(folder, "boot")) && Directory.EnumerateFiles(Path.Combine(folder, "boot"), "vmlinuz-*").FirstOrDefault() is { } file)
             {
                 var kernel = GuestKernel.Open(file, null);
-                var modules = new[] { "lib/modules", "usr/lib/modules" }.Select(under => Path.Combine(folder, under, kernel.Version)).FirstOrDefault(Directory.Exists);
+                var modules = ModuleFolders.Select(under => Path.Combine(folder, under, kernel.Version)).FirstOrDefault(Directory.Exists);
                 return kernel with { Modules = modules };
             }
         }

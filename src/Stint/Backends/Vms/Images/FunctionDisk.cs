@@ -14,7 +14,6 @@ using Stint.Backends.Containers.Images;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Functions;
-using Stint.Functions.Bundles;
 
 namespace Stint.Backends.Vms.Images;
 

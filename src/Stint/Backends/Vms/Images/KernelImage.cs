@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using Stint.Backends.Containers.Images;
 
 namespace Stint.Backends.Vms.Images;
 

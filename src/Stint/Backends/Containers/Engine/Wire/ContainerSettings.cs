@@ -125,6 +125,22 @@ internal sealed record HostConfig
     public bool? AutoRemove { get; init; }
 }
 
+/// <summary>Limits that can be changed later; what is null stays.</summary>
+internal sealed record LimitSettings
+{
+    /// <summary>Memory limit, bytes.</summary>
+    public long? Memory { get; init; }
+
+    /// <summary>Limit of memory and swap together, bytes.</summary>
+    public long? MemorySwap { get; init; }
+
+    /// <summary>Processor limit: 1 000 000 000 = one processor; 0 = none.</summary>
+    public long? NanoCpus { get; init; }
+
+    /// <summary>Limit of processes and threads.</summary>
+    public long? PidsLimit { get; init; }
+}
+
 /// <summary>One mount of a container.</summary>
 internal sealed record MountSettings
 {

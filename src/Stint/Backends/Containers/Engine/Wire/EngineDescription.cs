@@ -56,6 +56,9 @@ internal sealed record EngineInfo
     /// <summary>The runtime of containers that name none.</summary>
     public string? DefaultRuntime { get; init; }
 
+    /// <summary>The program that is the first process of containers with <see cref="HostConfig.Init"/>; null or empty = there is none.</summary>
+    public string? InitBinary { get; init; }
+
     /// <summary><c>1</c> or <c>2</c>.</summary>
     public string? CgroupVersion { get; init; }
 

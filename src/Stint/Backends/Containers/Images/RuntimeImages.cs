@@ -1,0 +1,181 @@
+// The images of which containers of process functions are made: one for each runtime, base image + our own runtime, named by what is in it:
+//
+//   stint/python3:0123456789ab  =  FROM the base image  +  /stint/runtimes/python3
+//
+// A function's code is no part of it (tinyFaaS makes an image for each function): it is mounted from its bundle, so that a deployment costs no image and a blank container fits every function.
+using System.Security.Cryptography;
+using System.Text;
+using Stint.Backends.Containers.Engine;
+using Stint.Functions;
+
+namespace Stint.Backends.Containers.Images;
+
+/// <summary>Makes and finds the runtimes' images. Whoever asks for one that is being made waits for it.</summary>
+/// <param name="engine">Where.</param>
+/// <param name="settings">Which base images.</param>
+/// <param name="time">For waits.</param>
+/// <param name="logger">Told when an image is made.</param>
+internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSettings settings, TimeProvider time, ILogger<RuntimeImages> logger) : IAsyncDisposable
+{
+    /// <summary>Where the runtimes lie in the image.</summary>
+    public const string Runtimes = "/stint/runtimes";
+
+    // How long an image that was just looked at needs no second look.
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<Runtime, Task<RuntimeImage>> _latest = [];
+
+    /// <summary>Whether the runtime's image has been there.</summary>
+    public bool Knows(Runtime runtime)
+    {
+        lock (_lock) return _latest.TryGetValue(runtime, out var latest) && latest.IsCompletedSuccessfully;
+    }
+
+    /// <summary>The runtime's image, made if need be; that takes seconds, and goes on when the caller has given up.</summary>
+    /// <exception cref="EngineException">The engine does not do it.</exception>
+    /// <exception cref="IOException">There is no base image, and none can be made; the message says what to do.</exception>
+    public async Task<RuntimeImage> GetAsync(Runtime runtime, CancellationToken cancellationToken)
+    {
+        Task<RuntimeImage> task;
+        lock (_lock)
+        {
+            if (!_latest.TryGetValue(runtime, out var latest) || latest.IsFaulted || latest.IsCanceled || latest.IsCompletedSuccessfully && !IsFresh(latest))
+                latest = _latest[runtime] = Task.Run(() => EnsureAsync(runtime, _stop.Token), CancellationToken.None);
+            task = latest;
+        }
+        return await task.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        Task[] running;
+        lock (_lock) running = [.. _latest.Values];
+        foreach (var task in running) await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+#pragma warning disable MA0042 // it has completed
+    private bool IsFresh(Task<RuntimeImage> latest) => time.GetElapsedTime(latest.GetAwaiter().GetResult().SeenAt) < Fresh;
+#pragma warning restore MA0042
+
+    private async Task<RuntimeImage> EnsureAsync(Runtime runtime, CancellationToken cancellationToken)
+    {
+        var baseId = await EnsureBaseAsync(runtime, cancellationToken).ConfigureAwait(false);
+        var content = SHA256.HashData(Encoding.UTF8.GetBytes($"1\n{baseId}\n{Path.GetFileName(settings.RuntimesFolder)}"));
+        var name = ImageName.OfRuntime(runtime, Convert.ToHexStringLower(content)[..12]);
+        var id = await FindAsync(name, cancellationToken).ConfigureAwait(false) ?? await BuildAsync(runtime, name, baseId, cancellationToken).ConfigureAwait(false);
+        return new RuntimeImage(name, id, baseId, time.GetTimestamp());
+    }
+
+    private async Task<string> EnsureBaseAsync(Runtime runtime, CancellationToken cancellationToken)
+    {
+        var word = ImageName.WordOf(runtime);
+        var isOurs = !settings.Bases.TryGetValue(runtime, out var name);
+        name ??= ImageName.OfBase(runtime);
+        if (await FindAsync(name, cancellationToken).ConfigureAwait(false) is { } id) return id;
+        if (!isOurs)
+            throw new IOException($"the container engine has no image {name}, the base image of {word} (docker-base). Put it there (docker pull, docker load, stint image import), or leave it out of docker-base, then one is made of this host's own {word}");
+        MakesBase(logger, name);
+        try
+        {
+            var labels = Labels(ImageLabels.Base);
+            var image = await new BaseImages(engine, time).FromHostAsync(runtime, runtime == Runtime.NodeJs ? settings.NodeJs : settings.Python3, name, labels, static _ => { }, cancellationToken).ConfigureAwait(false);
+            MadeBase(logger, name, image.Version);
+            return image.Id;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"there is no base image of {word}, and none can be made of this host's files: {failure.Message}. Name one in docker-base, or make {name}: stint image build {word} --from debootstrap", failure);
+        }
+    }
+
+    private async Task<string> BuildAsync(Runtime runtime, string name, string baseId, CancellationToken cancellationToken)
+    {
+        var word = ImageName.WordOf(runtime);
+        // One step: each costs the engine a container.
+        var dockerfile = $"FROM {baseId}\nCOPY {word} {Runtimes}/{word}\n";
+        var context = Dockerfile.With(dockerfile, [(word, Path.Combine(settings.RuntimesFolder, word))], cancellationToken);
+        var id = await engine.Images.BuildAsync(context, new BuildSettings { Tags = [name], Labels = Labels(ImageLabels.Runtime) }, static _ => { }, cancellationToken).ConfigureAwait(false);
+        Made(logger, name);
+        await RemoveOlderAsync(runtime, name, cancellationToken).ConfigureAwait(false);
+        return id;
+    }
+
+    // Images of this daemon for the same runtime that are built on an older base or with older runtime files; those that a container still needs stay until the next time.
+    private async Task RemoveOlderAsync(Runtime runtime, string current, CancellationToken cancellationToken)
+    {
+        var prefix = ImageName.OfRuntime(runtime, "");
+        foreach (var image in await engine.Images.ListAsync(EngineFilters.Label(ContainerLabels.Daemon, settings.Daemon).AndLabel(ImageLabels.Kind, ImageLabels.Runtime), cancellationToken).ConfigureAwait(false))
+        {
+            foreach (var name in image.RepoTags.Where(name => name != current && name.StartsWith(prefix, StringComparison.Ordinal)))
+            {
+                try
+                {
+                    await engine.Images.RemoveAsync(name, force: false, cancellationToken).ConfigureAwait(false);
+                }
+                catch (EngineException used) when (!used.IsEngineAway)
+                {
+                    // next time
+                }
+            }
+        }
+    }
+
+    private async Task<string?> FindAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await engine.Images.InspectAsync(name, cancellationToken).ConfigureAwait(false)).Id;
+        }
+        catch (EngineException none) when (none.Fault is EngineFault.NoImage)
+        {
+            return null;
+        }
+    }
+
+    private Dictionary<string, string> Labels(string kind)
+    {
+        var labels = ContainerLabels.Of(settings.Daemon, ContainerLabels.RuntimeRole);
+        labels[ImageLabels.Kind] = kind;
+        return labels;
+    }
+
+    [LoggerMessage(230, LogLevel.Information, "making the image {Image} of this host's own files, once; functions wait for it")]
+    private static partial void MakesBase(ILogger logger, string image);
+
+    [LoggerMessage(231, LogLevel.Information, "made the image {Image}: {Version}")]
+    private static partial void MadeBase(ILogger logger, string image, string version);
+
+    [LoggerMessage(232, LogLevel.Information, "made the image {Image}")]
+    private static partial void Made(ILogger logger, string image);
+}
+
+/// <summary>What runtimes' images are made of.</summary>
+internal sealed record RuntimeImageSettings
+{
+    /// <summary>The base images that the operator named.</summary>
+    public required IReadOnlyDictionary<Runtime, string> Bases { get; init; }
+
+    /// <summary>The host's folder of our runtimes, which is named by their content.</summary>
+    public required string RuntimesFolder { get; init; }
+
+    /// <summary>The daemon, for labels.</summary>
+    public required string Daemon { get; init; }
+
+    /// <summary>The host's Python interpreter, for a base image of the host's files; null = the usual one.</summary>
+    public string? Python3 { get; init; }
+
+    /// <summary>The host's Node.js interpreter, likewise.</summary>
+    public string? NodeJs { get; init; }
+}
+
+/// <summary>The image of a runtime.</summary>
+/// <param name="Name">Name and tag.</param>
+/// <param name="Id">Id.</param>
+/// <param name="BaseId">Id of its base image.</param>
+/// <param name="SeenAt">When it was looked at; a timestamp of the clock.</param>
+internal sealed record RuntimeImage(string Name, string Id, string BaseId, long SeenAt);

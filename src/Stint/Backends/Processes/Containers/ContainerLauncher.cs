@@ -1,0 +1,38 @@
+using System.Text;
+using Stint.Backends.Containers;
+using Stint.Backends.Containers.Engine;
+using Stint.Backends.Containers.Images;
+using Stint.Backends.Processes.Limits;
+using Stint.Backends.Processes.Sandboxing;
+using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
+
+namespace Stint.Backends.Processes.Containers;
+
+/// <summary>Runs runtimes in containers of an engine on this host.</summary>
+internal sealed class ContainerLauncher(ContainerHost host) : IRuntimeLauncher
+{
+    /// <inheritdoc/>
+    public string? Refusal => null; // an engine that is away may be back: each start tries
+
+    /// <inheritdoc/>
+    public bool HasOwnView => true;
+
+    /// <inheritdoc/>
+    public async ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken)
+    {
+        if (host.Images.Knows(runtime)) return;
+        try
+        {
+            await host.ReadyAsync(cancellationToken).ConfigureAwait(false);
+            await host.Images.GetAsync(runtime, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is EngineException or IOException)
+        {
+            throw new InstanceStartException(failure.Message, failure) { IsHostsFault = true };
+        }
+    }
+
+    /// <inheritdoc/>
+    public IRuntimeProcess Create(RuntimePlan plan) => new ContainerProcess(host, plan);
+}

@@ -1,0 +1,38 @@
+using Stint.Backends.Processes;
+using Stint.Functions.Builds;
+
+namespace Stint.Hosting;
+
+/// <summary>What runs functions that have code, and builds their dependencies: of the backend that the operator chose.</summary>
+internal abstract class RuntimeParts : IAsyncDisposable
+{
+    /// <summary>Starts runtimes.</summary>
+    public abstract IRuntimeLauncher Launcher { get; }
+
+    /// <summary>Where package tools run.</summary>
+    public abstract IBuildSandbox Builds { get; }
+
+    /// <summary>The interpreters and package tools of builds.</summary>
+    public abstract IToolchain Toolchain { get; }
+
+    /// <summary>Why functions are not isolated, or cannot be run at all; null when all is well.</summary>
+    public abstract string? Problem { get; }
+
+    /// <summary>Why limits of memory, processes and cpu are not enforced; null when they are.</summary>
+    public abstract string? LimitsProblem { get; }
+
+    /// <summary>Looks whether functions will run, and does ahead what can be done.</summary>
+    public abstract Task StartAsync(CancellationToken cancellationToken);
+
+    /// <inheritdoc/>
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>The parts for these settings.</summary>
+    /// <exception cref="IOException">A folder cannot be used, or the engine's address is none.</exception>
+    public static RuntimeParts Of(DaemonOptions options, ProcessBackendOptions processes, TimeProvider time, ILoggerFactory loggers) => options.Backend switch
+    {
+        RuntimeBackend.Docker => new ContainerParts(options, processes, time, loggers),
+        RuntimeBackend.Process => new ProcessParts(options, processes, time, loggers),
+        _ => throw new ArgumentOutOfRangeException(nameof(options)),
+    };
+}
