@@ -86,17 +86,11 @@ internal static class VmImageBuildCommand
         Directory.CreateDirectory(state);
         try
         {
-            var interpreters = new ProcessBackendOptions
-            {
-                RunFolder = state, StateFolder = state, LinksFolder = state, Spares = 0, GroupName = "", Isolation = Isolation.None, // nothing runs from here
-                Runtimes = RuntimeFiles.Unpack(state),
-                Python3 = options?.Python3 ?? HostPrograms.Find("python3"),
-                NodeJs = options?.NodeJs ?? HostPrograms.Find("node"),
-            };
+            var interpreters = new RuntimeInterpreters(options?.Python3 ?? HostPrograms.Find("python3"), options?.NodeJs ?? HostPrograms.Find("node"));
             onStep("building the function");
             await using var bundles = new BundleStore(state, new UnsandboxedBuild(session.Time), new Toolchain(interpreters.Python3, interpreters.NodeJs), new BuildOptions(), session.Time, NullLogger<BundleStore>.Instance);
             using var bundle = await bundles.GetOrBuildAsync(spec.Process!, source.CodeFolder!, onLine, cancellationToken);
-            return await VmImage.MakeAsync(target, kernel, bundle.Folder, spec, interpreters, onStep, cancellationToken);
+            return await VmImage.MakeAsync(target, kernel, bundle.Folder, spec, interpreters, RuntimeFiles.Unpack(state), onStep, cancellationToken);
         }
         finally
         {

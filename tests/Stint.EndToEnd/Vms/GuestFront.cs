@@ -89,11 +89,7 @@ internal sealed class GuestFront : IAsyncDisposable
         Directory.Move(runtimes, Path.Combine(_folder, "guest-runtimes"));
         Directory.Delete(Path.Combine(ours, "runtimes"));
         Directory.Move(Path.Combine(_folder, "guest-runtimes"), Path.Combine(ours, "runtimes"));
-        var interpreters = new ProcessBackendOptions
-        {
-            RunFolder = "", StateFolder = "", LinksFolder = "", Spares = 0, GroupName = "", Isolation = Isolation.None, Runtimes = "",
-            Python3 = HostPrograms.Find("python3"), NodeJs = HostPrograms.Find("node"),
-        };
+        var interpreters = new RuntimeInterpreters(HostPrograms.Find("python3"), HostPrograms.Find("node"));
         // Paths of a guest become those of this test.
         var fields = Encoding.UTF8.GetString(GuestFunction.Settings(FunctionToml.Read(toml).Spec!, interpreters)).Split('\0')
             .Select(field => field == SandboxPaths.Code ? code : field == SandboxPaths.Socket ? Path.Combine(_folder, "run", "socket") : field.Replace(GuestFunction.Folder + "/runtimes", ours + "/runtimes", StringComparison.Ordinal));

@@ -17,7 +17,7 @@ public sealed class VmImageTests : IDisposable
     private string Write(string toml, params (string Path, string Text)[] files)
     {
         var function = Path.Combine(_folder, "function");
-        FunctionFiles.Write(function, ("function.toml", toml), .. files.Select(static file => ("code/" + file.Path, file.Text)));
+        FunctionFiles.Write(function, [("function.toml", toml), .. files.Select(static file => ("code/" + file.Path, file.Text))]);
         return function;
     }
 

@@ -29,13 +29,14 @@ internal static class FunctionDisk
     /// <param name="target">The file to write.</param>
     /// <param name="bundle">The folder of the built code.</param>
     /// <param name="spec">What <c>function.toml</c> says, with its <c>[process]</c>.</param>
-    /// <param name="interpreters">The interpreters and the folder of our runtimes.</param>
+    /// <param name="interpreters">The interpreters, with their paths on this host.</param>
+    /// <param name="runtimes">The folder of our runtimes.</param>
     /// <param name="scratch">An empty folder for what is put together; the caller removes it.</param>
     /// <param name="onStep">Told what is being done.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="VmImageException">This host lacks something, or the disk would be too large.</exception>
     /// <exception cref="InstanceStartException">An interpreter is missing.</exception>
-    public static async Task MakeAsync(string target, string bundle, FunctionSpec spec, ProcessBackendOptions interpreters, string scratch, Action<string> onStep, CancellationToken cancellationToken)
+    public static async Task MakeAsync(string target, string bundle, FunctionSpec spec, RuntimeInterpreters interpreters, string runtimes, string scratch, Action<string> onStep, CancellationToken cancellationToken)
     {
         var runtime = spec.Process!.Runtime;
         // binary's interpreter is Python, and so is serve.py's.
@@ -43,8 +44,8 @@ internal static class FunctionDisk
         var own = Path.Combine(scratch, "own");
         Directory.CreateDirectory(own);
         onStep("gathering the interpreter and its libraries");
-        var rootfs = await HostRootfs.GatherAsync(runtime, RuntimeCommand.Interpreter(runtime, interpreters), Path.Combine(scratch, "own"), withPackageTools: false, python, cancellationToken).ConfigureAwait(false);
-        AddOwn(rootfs, own, python, spec, interpreters);
+        var rootfs = await HostRootfs.GatherAsync(runtime, RuntimeCommand.Interpreter(runtime, interpreters), own, withPackageTools: false, python, cancellationToken).ConfigureAwait(false);
+        AddOwn(rootfs, own, python, spec, interpreters, runtimes);
         rootfs.AddTree(SandboxPaths.Code, bundle);
         if (rootfs.Size > MaxSize) throw new VmImageException($"the disk would have {rootfs.Size >> 20} MiB, more than {MaxSize >> 20}: leave large data out of the function's folder");
         try
@@ -61,10 +62,10 @@ internal static class FunctionDisk
         }
     }
 
-    private static void AddOwn(Rootfs rootfs, string own, string python, FunctionSpec spec, ProcessBackendOptions interpreters)
+    private static void AddOwn(Rootfs rootfs, string own, string python, FunctionSpec spec, RuntimeInterpreters interpreters, string runtimes)
     {
         var folder = GuestFunction.Folder;
-        rootfs.AddTree($"{folder}/runtimes", interpreters.Runtimes);
+        rootfs.AddTree($"{folder}/runtimes", runtimes);
         rootfs.AddLink($"{folder}/python3", python);
         var settings = Path.Combine(own, "function");
         File.WriteAllBytes(settings, GuestFunction.Settings(spec, interpreters));

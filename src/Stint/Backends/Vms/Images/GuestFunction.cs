@@ -17,7 +17,7 @@ internal static class GuestFunction
     /// <param name="spec">What <c>function.toml</c> says, with its <c>[process]</c>.</param>
     /// <param name="interpreters">Where the interpreters are; in the guest they lie where they lie on the host.</param>
     /// <exception cref="InstanceStartException">The environment is too large, or an interpreter is missing.</exception>
-    public static byte[] Settings(FunctionSpec spec, ProcessBackendOptions interpreters)
+    public static byte[] Settings(FunctionSpec spec, RuntimeInterpreters interpreters)
     {
         var process = spec.Process!;
         var command = RuntimeCommand.For(process.Runtime, interpreters, $"{Folder}/runtimes", SandboxPaths.Socket, process.MemoryMiB);

@@ -17,18 +17,19 @@ internal sealed record VmImage(string Kernel, string Initramfs, string Disk)
     /// <param name="kernel">The kernel.</param>
     /// <param name="bundle">The folder of the built code.</param>
     /// <param name="spec">What <c>function.toml</c> says, with its <c>[process]</c>.</param>
-    /// <param name="interpreters">The interpreters and the folder of our runtimes.</param>
+    /// <param name="interpreters">The interpreters, with their paths on this host.</param>
+    /// <param name="runtimes">The folder of our runtimes.</param>
     /// <param name="onStep">Told what is being done.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="VmImageException">This host lacks something; the message says what.</exception>
-    public static async Task<VmImage> MakeAsync(string folder, GuestKernel kernel, string bundle, FunctionSpec spec, ProcessBackendOptions interpreters, Action<string> onStep, CancellationToken cancellationToken)
+    public static async Task<VmImage> MakeAsync(string folder, GuestKernel kernel, string bundle, FunctionSpec spec, RuntimeInterpreters interpreters, string runtimes, Action<string> onStep, CancellationToken cancellationToken)
     {
         var scratch = Path.Combine(folder, $".making-{Guid.NewGuid():N}");
         try
         {
             Directory.CreateDirectory(scratch, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            await MakeBootAsync(scratch, kernel, interpreters.Runtimes, onStep, cancellationToken).ConfigureAwait(false);
-            await FunctionDisk.MakeAsync(Path.Combine(scratch, DiskName), bundle, spec, interpreters, scratch, onStep, cancellationToken).ConfigureAwait(false);
+            await MakeBootAsync(scratch, kernel, runtimes, onStep, cancellationToken).ConfigureAwait(false);
+            await FunctionDisk.MakeAsync(Path.Combine(scratch, DiskName), bundle, spec, interpreters, runtimes, scratch, onStep, cancellationToken).ConfigureAwait(false);
             foreach (var name in (string[])[KernelName, InitramfsName, DiskName]) File.Move(Path.Combine(scratch, name), Path.Combine(folder, name), overwrite: true);
             return new VmImage(Path.Combine(folder, KernelName), Path.Combine(folder, InitramfsName), Path.Combine(folder, DiskName));
         }
