@@ -34,6 +34,9 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
         return new FunctionSource($"[process]\nruntime = {TomlEdit.Quote(found)}\n", folder);
     }
 
+    /// <summary>The folder that <see cref="LocalVmImage"/> has made: all of it belongs to the function.</summary>
+    public static FunctionSource OfMachine(string folder) => new(File.ReadAllText(Path.Combine(folder, "function.toml")), folder);
+
     /// <summary>The table that holds limits such as <c>memory</c>.</summary>
     public string Backend => CodeFolder is null ? "container" : "process";
 
