@@ -9,8 +9,8 @@ namespace Stint.Cli;
 /// <summary>The argument NAME: <c>name</c> or <c>name.module</c>, checked before anything is sent, completed with what is deployed.</summary>
 internal static class FunctionNameArgument
 {
-    // A completion that keeps the user waiting is worse than none. Arbitrary: about what feels instant, times three.
-    private static readonly TimeSpan CompletionLimit = TimeSpan.FromMilliseconds(300);
+    // A completion that keeps the user waiting is worse than none. Where no daemon runs, nobody waits at all: the connection is refused. Arbitrary: what is still taken for an answer to a key.
+    private static readonly TimeSpan CompletionLimit = TimeSpan.FromSeconds(1);
 
     /// <summary>One name.</summary>
     public static Argument<string> One(CliSession session, bool optional = false)

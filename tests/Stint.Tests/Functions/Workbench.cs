@@ -52,7 +52,21 @@ internal sealed class Workbench : IAsyncDisposable
     public RegisteredFunction? Find(string name) => Registry.Snapshot.Functions.GetValueOrDefault(Name(name));
 
     /// <summary>What calls of the function would run.</summary>
-    public string? ServedCode(string name, string file = "fn.py") => Find(name)?.Serving is { } version ? File.ReadAllText(Path.Combine(version.Folder!, file)) : null;
+    public string? ServedCode(string name, string file = "fn.py")
+    {
+        while (Find(name)?.Serving is { } version)
+        {
+            try
+            {
+                return File.ReadAllText(Path.Combine(version.Folder!, file));
+            }
+            catch (IOException) when (Find(name)?.Serving != version)
+            {
+                // The next version came while we looked, and the last one's bundle went with it.
+            }
+        }
+        return null;
+    }
 
     public string Write(string relative, string text = "") => _temp.Write(relative, text);
 

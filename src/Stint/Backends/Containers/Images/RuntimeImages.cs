@@ -67,7 +67,11 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         var baseId = await EnsureBaseAsync(runtime, cancellationToken).ConfigureAwait(false);
         var content = SHA256.HashData(Encoding.UTF8.GetBytes($"1\n{baseId}\n{Path.GetFileName(settings.RuntimesFolder)}"));
         var name = ImageName.OfRuntime(runtime, Convert.ToHexStringLower(content)[..12]);
-        var id = await FindAsync(name, cancellationToken).ConfigureAwait(false) ?? await BuildAsync(runtime, name, baseId, cancellationToken).ConfigureAwait(false);
+        if (await FindAsync(name, cancellationToken).ConfigureAwait(false) is not { } id)
+        {
+            if (settings.Bases.TryGetValue(runtime, out var named)) await RequireInterpreterAsync(runtime, named, cancellationToken).ConfigureAwait(false);
+            id = await BuildAsync(runtime, name, baseId, cancellationToken).ConfigureAwait(false);
+        }
         return new RuntimeImage(name, id, baseId, time.GetTimestamp());
     }
 
@@ -90,6 +94,19 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new IOException($"there is no base image of {word}, and none can be made of this host's files: {failure.Message}. Name one in docker-base, or make {name}: stint image build {word} --from debootstrap", failure);
+        }
+    }
+
+    // Else it would be found out by an instance that does not get ready, which says less.
+    private async Task RequireInterpreterAsync(Runtime runtime, string named, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await new BaseImages(engine, time).TryAsync(runtime, named, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException unfit)
+        {
+            throw new IOException($"{named}, the base image of {ImageName.WordOf(runtime)} (docker-base), is unfit: {unfit.Message}. Name another, or make one: stint image build {ImageName.WordOf(runtime)}", unfit);
         }
     }
 

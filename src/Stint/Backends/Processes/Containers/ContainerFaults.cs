@@ -17,8 +17,9 @@ internal static class ContainerFaults
         // Docker: "invalid mount config for type "bind": bind source path does not exist: /x"; Podman: "statfs /x: no such file or directory".
         if (said.Contains("bind source path does not exist", StringComparison.Ordinal) || said.Contains("statfs ", StringComparison.Ordinal))
             return $"the container engine at {engine} does not see this daemon's folders ({said}): it runs on another host, or in another view of the file system. Name an engine of this host (docker-host), or choose folders that both see (--state, --run)";
+        // A build's, whose tool is not in the image.
         if (said.Contains("executable file not found", StringComparison.Ordinal))
-            return $"the base image of {ImageName.WordOf(runtime)} does not have what it needs ({said}). Name another in docker-base, or make one: stint image build {ImageName.WordOf(runtime)}";
+            return $"the base image of {ImageName.WordOf(runtime)} does not have what this takes ({said}). Name another in docker-base, or make one: stint image build {ImageName.WordOf(runtime)}";
         return failure.Message;
     }
 }
