@@ -106,6 +106,11 @@ public sealed class VmImageTests : IDisposable
         Assert.Equal(78, wrong.Code);
         var modules = await BuildAsync(function, "-o", Out, "--modules", "/lib");
         Assert.Equal(2, modules.Code);
+        var stray = await Programs.RunAsync([.. Programs.Stint, "deploy", function, "--kernel", "nokernel"], _folder);
+        Assert.Equal((2, true), (stray.Code, stray.Error.Contains("--kernel is for virtual machines: say --backend vm", StringComparison.Ordinal)));
+        var container = Path.Combine(_folder, "container");
+        FunctionFiles.Write(container, ("function.toml", "[container]\nimage = \"x\"\n"));
+        Assert.Contains("has no [process]", (await Programs.RunAsync([.. Programs.Stint, "deploy", container, "--backend", "vm"], _folder)).Error, StringComparison.Ordinal);
         await File.WriteAllTextAsync(Path.Combine(function, "code", "fn.py"), "");
         File.Delete(Path.Combine(function, "code", "fn.py"));
         Assert.Contains("fn.py is missing", (await BuildAsync(function, "-o", Out)).Error, StringComparison.Ordinal);

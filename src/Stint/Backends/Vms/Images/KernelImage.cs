@@ -40,7 +40,9 @@ internal static class KernelImage
         if (file.Length < PayloadLengthAt + 4) return null;
         var start = ((file[SetupSectorsAt] == 0 ? 4 : file[SetupSectorsAt]) + 1L) * SectorSize + BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(PayloadOffsetAt));
         var length = BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(PayloadLengthAt));
-        return start + length <= file.Length ? file.AsMemory((int)start, (int)length) : null;
+        // A null would become an empty Memory here.
+        if (start + length > file.Length) return null;
+        return file.AsMemory((int)start, (int)length);
     }
 
     // Which of them a kernel uses is its builder's choice (CONFIG_KERNEL_*); Debian's cloud kernel has LZ4, others have gzip, xz or zstd.
