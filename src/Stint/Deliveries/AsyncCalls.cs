@@ -91,6 +91,9 @@ internal sealed partial class AsyncCalls : IAsyncDisposable
         Path = invocation.Path,
         Query = invocation.Query,
         Headers = invocation.Headers,
+        From = invocation.From,
+        IsFromTrustedProxy = invocation.IsFromTrustedProxy,
+        Scheme = invocation.Scheme,
         Body = new ReadOnlySequence<byte>(body),
     };
 

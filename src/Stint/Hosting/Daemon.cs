@@ -54,7 +54,7 @@ internal static partial class Daemon
     {
         // 3.
         var options = platform.Options;
-        var uniFaas = new HttpIngress(new UniFaasDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L);
+        var uniFaas = new HttpIngress(new UniFaasDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
         List<EndpointView> endpoints = [];
         await using var management = new ManagementEndpoint(builder, platform, uniFaas, () => endpoints);
         await using var invocation = new InvocationEndpoints(platform, uniFaas, management.Services, loggers);

@@ -69,6 +69,9 @@ internal sealed record DaemonOptions
     /// <summary><c>grpc-max-message</c> (MiB): the longest gRPC message, in either direction; RESOURCE_EXHAUSTED beyond. Default 4, as in gRPC's own libraries.</summary>
     public int GrpcMaxMessageMiB { get; init; } = 4;
 
+    /// <summary><c>trusted-proxies</c>: addresses or networks of proxies before this daemon whose <c>Forwarded</c> and <c>X-Forwarded-…</c> headers functions may see. Default none.</summary>
+    public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
+
     /// <summary><c>max-upload</c> (MiB): the largest function upload.</summary>
     public int MaxUploadMiB { get; init; } = 64;
 

@@ -25,7 +25,10 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (Options.HttpPort >= 0)
-            await StartHttpAsync("http", Options.HttpPort, new HttpIngress(new StintDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, MaxBody), cancellationToken).ConfigureAwait(false);
+        {
+            var ingress = new HttpIngress(new StintDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, MaxBody, new TrustedProxies(Options.TrustedProxies));
+            await StartHttpAsync("http", Options.HttpPort, ingress, cancellationToken).ConfigureAwait(false);
+        }
         if (Options.CoapPort >= 0) StartCoap();
         if (Options.GrpcPort >= 0) await StartGrpcAsync(cancellationToken).ConfigureAwait(false);
         if (Options.UniFaasPort >= 0) await StartHttpAsync("unifaas", Options.UniFaasPort, uniFaas, cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net;
 
 namespace Stint.Invocations;
 
@@ -33,6 +34,24 @@ internal sealed class Invocation
 
     /// <summary>The body, when it is too large to be held (over <see cref="MaxInlineBody"/>): read once, to its end.</summary>
     public PipeReader? BodyStream { get; init; }
+
+    /// <summary>Bytes of <see cref="BodyStream"/>, when they are known before it has been read; it is held to them.</summary>
+    public long? BodyLength { get; init; }
+
+    /// <summary>
+    /// The protocol that the caller wants to change to (RFC 9110 section 7.8), <c>websocket</c> as a rule; null when it does not ask, or over a protocol that cannot. A function may refuse by
+    /// answering as usual; what runs it may be unable to, and then pays no heed.
+    /// </summary>
+    public string? Upgrade { get; init; }
+
+    /// <summary>The address that the call came from; null when its transport has none. Behind a proxy it is the proxy's. IPv4 may come mapped into IPv6.</summary>
+    public IPAddress? From { get; init; }
+
+    /// <summary>Whether <see cref="From"/> is a proxy whose word on the caller (<c>Forwarded</c>, <c>X-Forwarded-For</c> …) the operator trusts; other callers' is not passed on.</summary>
+    public bool IsFromTrustedProxy { get; init; }
+
+    /// <summary>The scheme of the URL that was called, <c>http</c> or <c>coap</c>.</summary>
+    public string Scheme { get; init; } = "http";
 
     /// <summary>The caller's own limit on the call's duration, when it is shorter than the function's.</summary>
     public TimeSpan? CallerTimeout { get; init; }

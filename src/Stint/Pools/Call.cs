@@ -76,6 +76,9 @@ internal sealed class Call : IValueTaskSource<Lease>, IThreadPoolWorkItem
         return _deadline.Token;
     }
 
+    /// <summary>No deadline any more; the token still fires when the caller leaves.</summary>
+    public void EndDeadline() => _deadline.CancelAfter(Timeout.InfiniteTimeSpan);
+
     /// <summary>Tells the waiting flow its <see cref="Answer"/> and runs it here and now, so that the next request is with the instance before the last answer is written out.</summary>
     public void Wake()
     {

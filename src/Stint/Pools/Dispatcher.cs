@@ -24,6 +24,7 @@ internal sealed class Dispatcher : IDisposable
     private readonly FunctionPool _pool;
     private readonly HostBudget _budget;
     private readonly BudgetAccount _account;
+    private readonly PoolOptions _options;
     private readonly TimeProvider _time;
     private readonly long _origin;
     private readonly PoolAlarm _alarm;
@@ -41,7 +42,7 @@ internal sealed class Dispatcher : IDisposable
     /// <param name="time">The clock.</param>
     public Dispatcher(FunctionPool pool, FunctionVersion version, HostBudget budget, PoolOptions options, TimeProvider time)
     {
-        (_pool, Version, _budget, _time, _origin) = (pool, version, budget, time, time.GetTimestamp());
+        (_pool, Version, _budget, _options, _time, _origin) = (pool, version, budget, options, time, time.GetTimestamp());
         _account = budget.Open(pool);
         _backoff = new Backoff(options);
         _alarm = new PoolAlarm(time, pool.Ring);
@@ -322,7 +323,13 @@ internal sealed class Dispatcher : IDisposable
     {
         Instances.Unlist(instance);
         if (instance.State == InstanceState.Starting) Abandon(instance, ref then);
-        else if (instance.InFlight > 0) Instances.Move(instance, InstanceState.Draining);
+        else if (instance.InFlight > 0)
+        {
+            Instances.Move(instance, InstanceState.Draining);
+            // Longer than any call can go on in it, the grace of a cancelled one included; but a tunnel has no deadline.
+            instance.LeavesAt = Now + instance.Version.Spec.Timeout + 2 * _options.CancelGrace;
+            _alarm.Set(instance.LeavesAt, Now);
+        }
         else Discard(instance, ref then);
     }
 
@@ -406,7 +413,7 @@ internal sealed class Dispatcher : IDisposable
 
     // ── time and room ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// <summary>The alarm rang: answers calls that waited too long, lets idle instances go, ends a deployment's patience, and sets the next alarm.</summary>
+    /// <summary>The alarm rang: answers calls that waited too long, lets idle instances and tunnels' draining ones go, ends a deployment's patience, and sets the next alarm.</summary>
     public void Rang(ref Consequences then)
     {
         _alarm.Rang();
@@ -429,6 +436,13 @@ internal sealed class Dispatcher : IDisposable
                 _alarm.Set(idle.LastUsed + keep, now);
                 break;
             }
+        }
+
+        foreach (var leaving in Instances.All)
+        {
+            if (leaving.State != InstanceState.Draining) continue;
+            if (PoolAlarm.IsDue(leaving.LeavesAt, now)) Discard(leaving, ref then);
+            else _alarm.Set(leaving.LeavesAt, now);
         }
 
         if (_deployment is { } deployment && Instances.CountAll(deployment.Version) < deployment.Target)

@@ -100,8 +100,11 @@ internal sealed class FunctionPool : IAsyncDisposable
         Counters.Ended(reply.Outcome);
         if (reply.Outcome == Outcome.Answered) Counters.Statuses.Add(reply.Status);
         Counters.Durations.Record(_dispatcher.Now - arrived);
-        if (reply.Completion is { } completion) _ = ReleaseLaterAsync(call, instance, completion, reply.Outcome);
-        else Release(call, instance, reply.Outcome, true, reply.Error ?? "");
+        // The function's timeout is for its answer: what it agreed to talk about afterwards may take all day.
+        if (reply.Tunnel is not null) call.EndDeadline();
+        var broke = reply is { Outcome: Outcome.Crashed or Outcome.ContractBroken, InstanceGoesOn: false };
+        if (reply.Completion is { } completion) _ = ReleaseLaterAsync(call, instance, completion, reply.Outcome, broke);
+        else Release(call, instance, reply.Outcome, !broke, reply.Error ?? "");
         return reply;
     }
 
@@ -222,7 +225,6 @@ internal sealed class FunctionPool : IAsyncDisposable
     private void Release(Call call, PooledInstance instance, Outcome outcome, bool usable, string error)
     {
         var spare = call.TryReset() ? call : null;
-        usable &= outcome is not (Outcome.Crashed or Outcome.ContractBroken);
         Consequences then = default;
         Call? next;
         bool broke;
@@ -242,7 +244,7 @@ internal sealed class FunctionPool : IAsyncDisposable
     /// Holds the slot of a call that has been answered but still goes on in its instance: its body is being streamed, or it was cancelled. The deadline still applies; after it, or after the
     /// cancellation, the instance has the grace period to let go.
     /// </summary>
-    private async Task ReleaseLaterAsync(Call call, PooledInstance instance, Task<bool> completion, Outcome outcome)
+    private async Task ReleaseLaterAsync(Call call, PooledInstance instance, Task<bool> completion, Outcome outcome, bool broke)
     {
         if (!call.Token.IsCancellationRequested)
             await ((Task)completion.WaitAsync(call.Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -250,7 +252,7 @@ internal sealed class FunctionPool : IAsyncDisposable
             await ((Task)completion.WaitAsync(_options.CancelGrace, _time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var stuck = !completion.IsCompleted;
         if (stuck) PoolLog.InstanceStuck(_logger, Name, instance.Sandbox!.Id, Refusals.Seconds(_options.CancelGrace));
-        var usable = completion.IsCompletedSuccessfully && await completion.ConfigureAwait(false);
+        var usable = completion.IsCompletedSuccessfully && await completion.ConfigureAwait(false) && !broke;
         Release(call, instance, outcome, usable, stuck ? "an instance did not let go of a cancelled call and was killed" : "an instance broke off a call");
     }
 

@@ -36,6 +36,9 @@ internal sealed class PooledInstance
     /// <summary>Calls in it now.</summary>
     public int InFlight { get; set; }
 
+    /// <summary>When it goes even if a call has not left it, while it is draining; on the pool's clock. Only tunnels last so long.</summary>
+    public TimeSpan LeavesAt { get; set; }
+
     /// <summary>A single-use instance that has had its call.</summary>
     public bool Spent { get; set; }
 

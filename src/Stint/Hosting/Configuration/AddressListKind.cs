@@ -38,7 +38,7 @@ internal sealed class AddressListKind : ValueKind<IReadOnlyList<IPAddress>>
     }
 
     /// <summary>.NET takes <c>1</c> for 0.0.0.1 and <c>[::1]:80</c> for an address; people who write that mean something else.</summary>
-    private static bool TryParse(string word, out IPAddress address) =>
+    public static bool TryParse(string word, out IPAddress address) =>
         IPAddress.TryParse(word, out address!) && !word.Contains('[', StringComparison.Ordinal)
         && (address.AddressFamily == AddressFamily.InterNetworkV6 || word.AsSpan().Count('.') == 3);
 }

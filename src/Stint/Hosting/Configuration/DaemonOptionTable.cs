@@ -59,6 +59,8 @@ internal static class DaemonOptionTable
             "The largest request body; more is answered 413."),
         Option("grpc-max-message", new IntegerKind(1, 1024, " (MiB)"), o => o.GrpcMaxMessageMiB, (o, v) => o with { GrpcMaxMessageMiB = v },
             "The longest gRPC message, in either direction; more is answered RESOURCE_EXHAUSTED."),
+        Option("trusted-proxies", new NetworkListKind(), o => o.TrustedProxies, (o, v) => o with { TrustedProxies = v },
+            "Proxies before this daemon, by address or network, whose `Forwarded` and `X-Forwarded-…` headers are passed on to functions; other callers' are replaced."),
         Option("max-upload", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxUploadMiB, (o, v) => o with { MaxUploadMiB = v },
             "The largest function upload."),
         Option("allow-local-urls", new BooleanKind(), o => o.AllowLocalUrls, (o, v) => o with { AllowLocalUrls = v },

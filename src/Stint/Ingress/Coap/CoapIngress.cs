@@ -52,6 +52,8 @@ internal sealed class CoapIngress(
             Headers = Headers(request),
             Body = new ReadOnlySequence<byte>(request.Payload),
             CallerGone = isAsync ? default : cancellationToken,
+            From = request.Source.Address,
+            Scheme = "coap",
         };
         if (isAsync)
         {

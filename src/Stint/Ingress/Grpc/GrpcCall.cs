@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.IO.Pipelines;
+using System.Net;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http.Features;
 using Stint.Ingress.Grpc.Wire;
@@ -62,6 +63,9 @@ internal sealed class GrpcCall : IDisposable
 
     /// <summary>Fires at the caller's deadline too.</summary>
     public CancellationToken Ended => _deadline?.Token ?? CallerGone;
+
+    /// <summary>The caller's address.</summary>
+    public IPAddress? From => _features.Get<IHttpConnectionFeature>()?.RemoteIpAddress;
 
     /// <summary>What is left until the caller's deadline; null when it has none.</summary>
     public TimeSpan? TimeLeft => _timeout is { } timeout ? TimeSpan.FromTicks(Math.Max(0, (timeout - _time.GetElapsedTime(_startedAt)).Ticks)) : null;

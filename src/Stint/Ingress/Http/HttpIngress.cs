@@ -3,7 +3,7 @@
 //   1. the target names the function; headers become the function's, spelt canonically, without those of the connection
 //   2. the body: none; up to 64 KiB held as Kestrel received it; longer ones stay in the connection and are streamed
 //   3. X-tinyFaaS-Async: the call is taken over by Deliveries, 202
-//   4. the router runs it; the reply is written: small ones in one go, long ones piece by piece as the client takes them
+//   4. the router runs it; the reply is written: small ones in one go, long ones piece by piece as the client takes them, or the connection leaves HTTP (WebSocket)
 //   5. what is not an answer becomes an error as the dialect has them (docs/errors.md)
 //
 // This is Kestrel without ASP.NET's pipeline: no HttpContext, no routing, no middleware is made for a call, which is worth a tenth of the throughput (bench/).
@@ -18,7 +18,13 @@ using Stint.Invocations;
 namespace Stint.Ingress.Http;
 
 /// <summary>Turns HTTP requests into invocations and replies into HTTP responses.</summary>
-internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTask<Reply>> invoke, AsyncCalls asyncCalls, long maxBody) : IHttpApplication<IFeatureCollection>
+/// <param name="dialect">What differs between endpoints.</param>
+/// <param name="invoke">The router.</param>
+/// <param name="asyncCalls">Takes over calls whose callers do not wait.</param>
+/// <param name="maxBody">The largest request body, bytes.</param>
+/// <param name="trustedProxies">Whose word on the caller is passed on.</param>
+internal sealed class HttpIngress(
+    IHttpDialect dialect, Func<Invocation, ValueTask<Reply>> invoke, AsyncCalls asyncCalls, long maxBody, TrustedProxies trustedProxies) : IHttpApplication<IFeatureCollection>
 {
     private const string AsyncHeader = "X-tinyFaaS-Async";
     private const string CallIdHeader = "X-Call-Id";
@@ -46,26 +52,33 @@ internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTa
             return;
         }
         var headers = ReadHeaders(request.Headers);
+        var upgrade = UpgradeRequest.Of(context, request);
 
         // 2.
-        var body = await ReadBodyAsync(context, request.Headers.ContentLength).ConfigureAwait(false);
+        var body = upgrade is null ? await ReadBodyAsync(context, request.Headers.ContentLength).ConfigureAwait(false) : default;
         if (body.Failure is not null)
         {
             using var failure = body.Failure;
             await dialect.WriteErrorAsync(request, response, output, failure, null).ConfigureAwait(false);
             return;
         }
+        upgrade?.Complete(headers);
         var isAsync = request.Headers.ContainsKey(AsyncHeader);
+        var from = context.Get<IHttpConnectionFeature>()?.RemoteIpAddress;
         var invocation = new Invocation
         {
             Function = function,
             CallId = CallId.Accept(request.Headers[CallIdHeader]),
-            Method = request.Method,
+            Method = upgrade?.Method ?? request.Method,
             Path = target.Path,
             Query = target.Query,
             Headers = headers,
             Body = body.Whole,
             BodyStream = body.Rest,
+            BodyLength = body.Rest is null ? null : request.Headers.ContentLength,
+            Upgrade = upgrade?.Protocol,
+            From = from,
+            IsFromTrustedProxy = trustedProxies.Contains(from),
             CallerGone = isAsync ? default : context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted,
         };
 
@@ -89,7 +102,13 @@ internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTa
 
         // 4.
         using var reply = await invoke(invocation).ConfigureAwait(false);
-        if (reply.Outcome == Outcome.Answered) await WriteAsync(context, response, output, reply).ConfigureAwait(false);
+        if (reply.Tunnel is { } tunnel) await upgrade!.RunAsync(context, response, reply.Headers, tunnel).ConfigureAwait(false);
+        else if (upgrade is { NeedsTunnel: true } && reply is { Outcome: Outcome.Answered, Status: < 300 })
+        {
+            using var refusal = Reply.Failure(Outcome.NotImplemented, $"{function} does not speak {HttpError.Printable(upgrade.Protocol)}: it answered as if it had not been asked");
+            await dialect.WriteErrorAsync(request, response, output, refusal, invocation.CallId).ConfigureAwait(false);
+        }
+        else if (reply.Outcome == Outcome.Answered) await WriteAsync(context, request, response, output, reply).ConfigureAwait(false);
         // 5.
         else if (reply.Outcome != Outcome.Cancelled) await dialect.WriteErrorAsync(request, response, output, reply, invocation.CallId).ConfigureAwait(false);
 
@@ -101,9 +120,12 @@ internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTa
     private static HeaderList ReadHeaders(IHeaderDictionary source)
     {
         var headers = new HeaderList();
+        // RFC 9110 section 7.6.1: what it names is the connection's too. Nearly always it names nothing that is not so anyway.
+        string? connection = source.Connection;
+        if (connection is "keep-alive" or "close" or "Upgrade") connection = null;
         foreach (var (name, values) in source)
         {
-            if (HeaderNames.IsHopByHop(name)) continue;
+            if (HeaderSyntax.IsHopByHop(name) || connection is not null && HeaderSyntax.IsNamedBy(connection, name)) continue;
             headers.Add(HeaderNames.Canonical(name), values.Count == 1 ? values[0] ?? "" : Join(name, values));
         }
         return headers;
@@ -141,26 +163,31 @@ internal sealed class HttpIngress(IHttpDialect dialect, Func<Invocation, ValueTa
         }
     }
 
-    private static async ValueTask WriteAsync(IFeatureCollection context, IHttpResponseFeature response, IHttpResponseBodyFeature output, Reply reply)
+    private static async ValueTask WriteAsync(IFeatureCollection context, IHttpRequestFeature request, IHttpResponseFeature response, IHttpResponseBodyFeature output, Reply reply)
     {
         response.StatusCode = reply.Status;
         foreach (var (name, value) in reply.Headers)
         {
-            if (HeaderNames.IsHopByHop(name) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) continue;
+            if (HeaderSyntax.IsHopByHop(name) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) continue;
             response.Headers.Append(name, value);
         }
         // RFC 9110 sections 15.3.5 and 15.4.5: no content, and no length of one.
         if (reply.Status is 204 or 304) return;
         if (reply.Rest is null)
         {
-            response.Headers.ContentLength = reply.Body.Length;
+            // The answer to HEAD says the length that GET's would have, or nothing.
+            if (!HttpMethods.IsHead(request.Method) || !reply.Body.IsEmpty) response.Headers.ContentLength = reply.Body.Length;
+            else if (reply.Length is { } announced) response.Headers.ContentLength = announced;
             if (!reply.Body.IsEmpty) await output.Writer.WriteAsync(reply.Body).ConfigureAwait(false);
             return;
         }
         try
         {
             var aborted = context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
-            if (!reply.Body.IsEmpty) await output.Writer.WriteAsync(reply.Body, aborted).ConfigureAwait(false);
+            if (reply.Length is { } length) response.Headers.ContentLength = length;
+            // A head whose body begins later goes out now: it may be all that the caller waits for.
+            if (reply.Body.IsEmpty) await output.Writer.FlushAsync(aborted).ConfigureAwait(false);
+            else await output.Writer.WriteAsync(reply.Body, aborted).ConfigureAwait(false);
             while (await reply.Rest.ReadAsync(aborted).ConfigureAwait(false) is { IsEmpty: false } piece) await output.Writer.WriteAsync(piece, aborted).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using Stint.Invocations;
 
@@ -10,11 +9,6 @@ namespace Stint.Backends.Processes.Protocol;
 internal sealed class ResponseHead
 {
     private const int MaxRemembered = 512;
-
-    // RFC 9110 section 5.6.2, token
-    private static readonly SearchValues<byte> TokenBytes = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
-    // RFC 9110 section 5.5: no control characters in a value but the tab
-    private static readonly SearchValues<byte> ForbiddenInValue = SearchValues.Create([.. Enumerable.Range(0, 32).Where(static code => code != 9).Select(static code => (byte)code), 127]);
 
     private byte[] _lastBytes = [];
     private HeaderList _last = [];
@@ -39,8 +33,8 @@ internal sealed class ResponseHead
             var name = NextField(ref head, out var hasValue);
             if (!hasValue) throw new ProtocolException("a response header without a value");
             var value = NextField(ref head, out _);
-            if (name.IsEmpty || name.ContainsAnyExcept(TokenBytes)) throw new ProtocolException($"'{Printable(name)}' is not a header name");
-            if (value.ContainsAny(ForbiddenInValue)) throw new ProtocolException($"the value of the response header '{Printable(name)}' contains control characters");
+            if (!HeaderSyntax.IsToken(name)) throw new ProtocolException($"'{Printable(name)}' is not a header name");
+            if (!HeaderSyntax.IsValue(value)) throw new ProtocolException($"the value of the response header '{Printable(name)}' contains control characters");
             headers.Add(Encoding.ASCII.GetString(name), Encoding.UTF8.GetString(value));
         }
         return headers;

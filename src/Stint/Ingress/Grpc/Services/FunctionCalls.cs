@@ -16,9 +16,6 @@ internal sealed class FunctionCalls(Func<Invocation, ValueTask<Reply>> invoke, F
     private const string CallIdKey = "x-call-id";
     private const int MaxMethod = 32; // the longest registered HTTP method has 17 characters
 
-    // tchar, RFC 9110 section 5.6.2: names of headers and methods.
-    private static readonly SearchValues<char> Token = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-
     /// <summary>Whether the caller wants no answer.</summary>
     public static bool IsAsync(GrpcCall call) => call.Metadata.ContainsKey(AsyncKey);
 
@@ -28,7 +25,7 @@ internal sealed class FunctionCalls(Func<Invocation, ValueTask<Reply>> invoke, F
     /// <exception cref="GrpcException">A part is nothing that HTTP could say.</exception>
     public static Invocation Create(GrpcCall call, FunctionName function, string method, string path, string query, IEnumerable<KeyValuePair<string, string>> headers, ReadOnlyMemory<byte> body)
     {
-        if (method.Length > MaxMethod || method.AsSpan().ContainsAnyExcept(Token)) throw Bad("the method is no HTTP method");
+        if (method.Length > MaxMethod || method.Length > 0 && !HeaderSyntax.IsToken(method)) throw Bad("the method is no HTTP method");
         if (path.Length > 0 && path[0] != '/' || IsNoTarget(path)) throw Bad("the path must begin with a slash and be percent-encoded");
         if (IsNoTarget(query)) throw Bad("the query must be percent-encoded");
         var isAsync = IsAsync(call);
@@ -44,6 +41,8 @@ internal sealed class FunctionCalls(Func<Invocation, ValueTask<Reply>> invoke, F
             Headers = Merge(Metadata.ToHeaders(call.Metadata), headers),
             Body = isLong ? default : sequence,
             BodyStream = isLong ? PipeReader.Create(sequence) : null,
+            BodyLength = isLong ? body.Length : null,
+            From = call.From,
             CallerTimeout = isAsync ? null : call.TimeLeft,
             CallerGone = isAsync ? default : call.CallerGone,
         };
@@ -94,9 +93,9 @@ internal sealed class FunctionCalls(Func<Invocation, ValueTask<Reply>> invoke, F
     {
         foreach (var (name, value) in more)
         {
-            if (name.Length == 0 || name.AsSpan().ContainsAnyExcept(Token)) throw Bad($"'{HttpError.Printable(name)}' is no name of a header");
+            if (!HeaderSyntax.IsToken(name)) throw Bad($"'{HttpError.Printable(name)}' is no name of a header");
             if (value.AsSpan().ContainsAny('\0', '\r', '\n')) throw Bad($"the value of the header {name} has a line break or a NUL in it");
-            if (HeaderNames.IsHopByHop(name)) continue;
+            if (HeaderSyntax.IsHopByHop(name)) continue;
             var canonical = HeaderNames.Canonical(name);
             headers.RemoveAll(header => header.Key == canonical);
             headers.Add(canonical, value);

@@ -44,7 +44,7 @@ internal static class Metadata
 
     /// <summary>Headers of the connection, of HTTP/2's framing and of gRPC itself.</summary>
     public static bool IsOfTheProtocol(string name) =>
-        HeaderNames.IsHopByHop(name) || name.StartsWith("grpc-", StringComparison.OrdinalIgnoreCase)
+        HeaderSyntax.IsHopByHop(name) || name.StartsWith("grpc-", StringComparison.OrdinalIgnoreCase)
         || name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase);
 
     // ASCII-Value → 1*( %x20-%x7E ); a client may end the whole call for a -bin value that is no base64.
