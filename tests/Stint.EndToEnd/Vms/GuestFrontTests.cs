@@ -41,7 +41,7 @@ public sealed class GuestFrontTests(GuestFrontTests.SandboxDaemon sandbox) : ICl
         }
     }
 
-    private Task<GuestFront> ServeAsync(string name) => name switch
+    private static Task<GuestFront> ServeAsync(string name) => name switch
     {
         "p" => GuestFront.ServeAsync("[process]\nruntime = \"python3\"\n", ("fn.py", Python)),
         "n" => GuestFront.ServeAsync("[process]\nruntime = \"nodejs\"\n", Node),
