@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Stint.Backends.Containers.Engine;
 using Stint.Backends.Containers.Images;
 
 namespace Stint.Cli;

@@ -25,7 +25,7 @@ internal static class ImageLsCommand
     }
 
     private static ImageView View(ImageSummary image) => new(
-        image.RepoTags.FirstOrDefault() is { } name and not "<none>:<none>" ? name : null, image.Labels.GetValueOrDefault(ImageLabels.Kind, ""), image.Id, image.Size, DateTimeOffset.FromUnixTimeSeconds(image.Created));
+        image.RepoTags is [var name, ..] && name != "<none>:<none>" ? name : null, image.Labels.GetValueOrDefault(ImageLabels.Kind, ""), image.Id, image.Size, DateTimeOffset.FromUnixTimeSeconds(image.Created));
 
     /// <summary>As Docker shows it: twelve digits.</summary>
     public static string ShortId(string id) => PrintableText.Line(EngineText.Short(id.StartsWith("sha256:", StringComparison.Ordinal) ? id["sha256:".Length..] : id));

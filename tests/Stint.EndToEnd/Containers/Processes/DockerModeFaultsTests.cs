@@ -1,4 +1,3 @@
-using Stint.Backends.Containers.Engine;
 using Stint.EndToEnd.Containers.Engine;
 using Stint.EndToEnd.Fixtures;
 

@@ -1,3 +1,4 @@
+using Stint.Functions;
 using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
 

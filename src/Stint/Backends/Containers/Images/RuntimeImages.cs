@@ -25,12 +25,12 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
 
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<Runtime, Task<RuntimeImage>> _latest = [];
+    private readonly Dictionary<Runtime, (Task<RuntimeImage> Task, long Since)> _latest = [];
 
     /// <summary>Whether the runtime's image has been there.</summary>
     public bool Knows(Runtime runtime)
     {
-        lock (_lock) return _latest.TryGetValue(runtime, out var latest) && latest.IsCompletedSuccessfully;
+        lock (_lock) return _latest.TryGetValue(runtime, out var latest) && latest.Task.IsCompletedSuccessfully;
     }
 
     /// <summary>The runtime's image, made if need be; that takes seconds, and goes on when the caller has given up.</summary>
@@ -41,9 +41,9 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         Task<RuntimeImage> task;
         lock (_lock)
         {
-            if (!_latest.TryGetValue(runtime, out var latest) || latest.IsFaulted || latest.IsCanceled || latest.IsCompletedSuccessfully && !IsFresh(latest))
-                latest = _latest[runtime] = Task.Run(() => EnsureAsync(runtime, _stop.Token), CancellationToken.None);
-            task = latest;
+            if (!_latest.TryGetValue(runtime, out var latest) || latest.Task.IsFaulted || latest.Task.IsCanceled || latest.Task.IsCompleted && time.GetElapsedTime(latest.Since) >= Fresh)
+                latest = _latest[runtime] = (Task.Run(() => EnsureAsync(runtime, _stop.Token), CancellationToken.None), time.GetTimestamp());
+            task = latest.Task;
         }
         return await task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -53,14 +53,10 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         Task[] running;
-        lock (_lock) running = [.. _latest.Values];
+        lock (_lock) running = [.. _latest.Values.Select(static latest => latest.Task)];
         foreach (var task in running) await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
     }
-
-#pragma warning disable MA0042 // it has completed
-    private bool IsFresh(Task<RuntimeImage> latest) => time.GetElapsedTime(latest.GetAwaiter().GetResult().SeenAt) < Fresh;
-#pragma warning restore MA0042
 
     private async Task<RuntimeImage> EnsureAsync(Runtime runtime, CancellationToken cancellationToken)
     {
@@ -72,7 +68,7 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
             if (settings.Bases.TryGetValue(runtime, out var named)) await RequireInterpreterAsync(runtime, named, cancellationToken).ConfigureAwait(false);
             id = await BuildAsync(runtime, name, baseId, cancellationToken).ConfigureAwait(false);
         }
-        return new RuntimeImage(name, id, baseId, time.GetTimestamp());
+        return new RuntimeImage(name, id, baseId);
     }
 
     private async Task<string> EnsureBaseAsync(Runtime runtime, CancellationToken cancellationToken)
@@ -194,5 +190,4 @@ internal sealed record RuntimeImageSettings
 /// <param name="Name">Name and tag.</param>
 /// <param name="Id">Id.</param>
 /// <param name="BaseId">Id of its base image.</param>
-/// <param name="SeenAt">When it was looked at; a timestamp of the clock.</param>
-internal sealed record RuntimeImage(string Name, string Id, string BaseId, long SeenAt);
+internal sealed record RuntimeImage(string Name, string Id, string BaseId);

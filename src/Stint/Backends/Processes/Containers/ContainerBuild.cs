@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
-using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
 using Stint.Functions.Builds;
@@ -55,7 +54,7 @@ internal sealed class ContainerBuild(ContainerHost host) : IBuildSandbox
         }
         finally
         {
-            await container.RemoveAsync().ConfigureAwait(false);
+            await container.DisposeAsync().ConfigureAwait(false);
             if (user is { } number)
             {
                 // An engine that went away leaves its containers running; nobody else has this user's number.

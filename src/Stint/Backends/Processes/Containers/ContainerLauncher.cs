@@ -1,10 +1,4 @@
-using System.Text;
-using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
-using Stint.Backends.Containers.Images;
-using Stint.Backends.Processes.Limits;
-using Stint.Backends.Processes.Sandboxing;
-using Stint.Backends.Processes.Spawning;
 using Stint.Functions;
 
 namespace Stint.Backends.Processes.Containers;

@@ -1,10 +1,7 @@
 using System.Text;
-using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
-using Stint.Backends.Containers.Images;
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
-using Stint.Functions;
 using Stint.Invocations;
 
 namespace Stint.Backends.Processes.Containers;
@@ -17,7 +14,6 @@ internal sealed class ContainerProcess : IRuntimeProcess
 
     private readonly ContainerHost _host;
     private readonly RuntimePlan _plan;
-    private readonly OwnedContainer _container;
     private InstanceLimits _limits;
     private int? _user;
     private Task _rename = Task.CompletedTask;
@@ -28,11 +24,14 @@ internal sealed class ContainerProcess : IRuntimeProcess
     public ContainerProcess(ContainerHost host, RuntimePlan plan)
     {
         (_host, _plan, _limits) = (host, plan, plan.Limits);
-        _container = new OwnedContainer(host, RuntimeContainer.Name(plan.Function, plan.Id), Pass);
+        Container = new OwnedContainer(host, RuntimeContainer.Name(plan.Function, plan.Id), Pass);
     }
 
+    // Released by ReleaseAsync, which is the end of a process.
+    private OwnedContainer Container { get; }
+
     /// <inheritdoc/>
-    public Task<ExitStatus> Exited => _container.Exited;
+    public Task<ExitStatus> Exited => Container.Exited;
 
     /// <inheritdoc/>
     // The engine tells a process's end and the reason later than the kernel, and on a loaded machine much later.
@@ -46,7 +45,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
             var engine = await _host.ReadyAsync(cancellationToken).ConfigureAwait(false);
             _user = _host.Users.Take();
             var image = await _host.Images.GetAsync(_plan.Key.Runtime, cancellationToken).ConfigureAwait(false);
-            await _container.CreateAsync(RuntimeContainer.Settings(_plan, _host.Daemon, image.Id, _user.Value, hasInit: !string.IsNullOrEmpty(engine.InitBinary)), cancellationToken).ConfigureAwait(false);
+            await Container.CreateAsync(RuntimeContainer.Settings(_plan, _host.Daemon, image.Id, _user.Value, hasInit: !string.IsNullOrEmpty(engine.InitBinary)), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is EngineException or IOException)
         {
@@ -60,7 +59,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
         _isStarted = true;
         try
         {
-            await _container.StartAsync(cancellationToken).ConfigureAwait(false);
+            await Container.StartAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (EngineException failure)
         {
@@ -81,7 +80,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
         if (limits == _limits) return;
         try
         {
-            await _host.Engine.Containers.UpdateAsync(_container.Id, RuntimeContainer.Limits(limits), cancellationToken).ConfigureAwait(false);
+            await _host.Engine.Containers.UpdateAsync(Container.Id, RuntimeContainer.Limits(limits), cancellationToken).ConfigureAwait(false);
         }
         catch (EngineException failure)
         {
@@ -91,7 +90,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
     }
 
     /// <inheritdoc/>
-    public InstanceUsage ReadUsage() => _isStarted ? _host.Usage.Read(_container.Id) : default;
+    public InstanceUsage ReadUsage() => _isStarted ? _host.Usage.Read(Container.Id) : default;
 
     /// <inheritdoc/>
     public async ValueTask<bool> RanOutOfMemoryAsync()
@@ -106,7 +105,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
         {
             // It goes on.
         }
-        return _container.RanOutOfMemory;
+        return Container.RanOutOfMemory;
     }
 
     /// <inheritdoc/>
@@ -127,9 +126,9 @@ internal sealed class ContainerProcess : IRuntimeProcess
             }
         }
         await _rename.ConfigureAwait(false);
-        var left = await _container.RemoveAsync().ConfigureAwait(false);
+        await Container.DisposeAsync().ConfigureAwait(false);
         if (_user is { } user) _host.Users.Return(user);
-        return left;
+        return Container.Leftover;
     }
 
     private void Pass(OutputKind kind, string line) => _plan.Output(kind is OutputKind.Stderr ? OutputStream.Error : OutputStream.Out, Encoding.UTF8.GetBytes(line + "\n"));
@@ -138,7 +137,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
     {
         try
         {
-            await _host.Engine.Containers.RenameAsync(_container.Id, RuntimeContainer.Name(function, _plan.Id), CancellationToken.None).ConfigureAwait(false);
+            await _host.Engine.Containers.RenameAsync(Container.Id, RuntimeContainer.Name(function, _plan.Id), CancellationToken.None).ConfigureAwait(false);
         }
         catch (EngineException)
         {

@@ -7,7 +7,7 @@ namespace Stint.Backends.Processes.Containers;
 /// <param name="host">What containers share.</param>
 /// <param name="name">Its name, unique at the engine.</param>
 /// <param name="onLine">Takes its output, line by line, not at the same time.</param>
-internal sealed class OwnedContainer(ContainerHost host, string name, Action<OutputKind, string> onLine)
+internal sealed class OwnedContainer(ContainerHost host, string name, Action<OutputKind, string> onLine) : IAsyncDisposable
 {
     // How often, at most, a container that was killed is asked for the reason: the engine hears of a memory kill on another way than of the end, and sometimes after it.
     private const int ReasonAttempts = 5;
@@ -32,6 +32,9 @@ internal sealed class OwnedContainer(ContainerHost host, string name, Action<Out
     /// <summary>Whether it was removed, or never made: nothing of it runs any more.</summary>
     public bool IsGone { get; private set; }
 
+    /// <summary>Why it could not be removed; null when it was, or will be as soon as there is an engine.</summary>
+    public string? Leftover { get; private set; }
+
     /// <summary>Its id, once it has been made; else its name.</summary>
     public string Id => _creation is { IsCompletedSuccessfully: true } made ? made.GetAwaiter().GetResult().Id : Name;
 
@@ -54,30 +57,22 @@ internal sealed class OwnedContainer(ContainerHost host, string name, Action<Out
     }
 
     /// <summary>Removes it, killing it if need be. When the engine is away, it is removed later.</summary>
-    /// <returns>Null, or why it could not be removed.</returns>
-    public async Task<string?> RemoveAsync()
+    public async ValueTask DisposeAsync()
     {
         try
         {
-            if (_creation is null)
-            {
-                IsGone = true;
-                return null;
-            }
-            await ((Task)_creation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_creation is not null) await ((Task)_creation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             // An engine that refused has made nothing.
-            if (_creation.Exception?.InnerException is not EngineException { IsEngineAway: false }) await host.Engine.Containers.RemoveAsync(Id, CancellationToken.None).ConfigureAwait(false);
+            if (_creation is not null and not { Exception.InnerException: EngineException { IsEngineAway: false } }) await host.Engine.Containers.RemoveAsync(Id, CancellationToken.None).ConfigureAwait(false);
             IsGone = true;
-            return null;
         }
         catch (EngineException failure) when (failure.IsEngineAway)
         {
             host.Removals.Add(Id);
-            return null;
         }
         catch (EngineException failure)
         {
-            return failure.Message;
+            Leftover = failure.Message;
         }
         finally
         {
