@@ -32,6 +32,9 @@ internal enum Concern
     /// <summary>nodejs functions.</summary>
     NodeJs,
 
+    /// <summary>Container functions, and all others with <c>backend = "docker"</c>.</summary>
+    Containers,
+
     /// <summary>Nothing stops without it.</summary>
     Comfort,
 }

@@ -14,6 +14,7 @@ internal static class Checkup
         new PipCheck(),
         new NodeJsCheck(),
         new NpmCheck(),
+        new ContainersCheck(),
         new PortsCheck(),
         new FolderCheck("registry folder", scope => scope.Registry),
         new FolderCheck("state folder", scope => scope.State),

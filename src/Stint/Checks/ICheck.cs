@@ -22,6 +22,21 @@ internal sealed record CheckScope
     /// <summary>The interpreter of nodejs functions; null = /usr/bin/node, then PATH.</summary>
     public string? NodeJs { get; init; }
 
+    /// <summary>Where the container engine listens; null = DOCKER_HOST, then Docker's socket, then Podman's.</summary>
+    public string? DockerHost { get; init; }
+
+    /// <summary>Functions run in containers even when they name no image.</summary>
+    public bool IsDockerBackend { get; init; }
+
+    /// <summary>What container functions of the registry need of the engine.</summary>
+    public IReadOnlyList<ContainerNeed> Containers { get; init; } = [];
+
+    /// <summary>Whether something here wants a container engine.</summary>
+    public bool WantsContainers => IsDockerBackend || Containers.Count > 0;
+
+    /// <summary>Reads the environment.</summary>
+    public Func<string, string?> Variable { get; init; } = static _ => null;
+
     /// <summary>The ports that the daemon would open.</summary>
     public IReadOnlyList<DaemonPort> Ports { get; init; } = [];
 
@@ -31,6 +46,12 @@ internal sealed record CheckScope
     /// <summary>Time.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
+
+/// <summary>What a container function needs of the engine.</summary>
+/// <param name="Function">Its name.</param>
+/// <param name="Image">Its image.</param>
+/// <param name="Runtime">Its runtime; null = the engine's default.</param>
+internal readonly record struct ContainerNeed(string Function, string Image, string? Runtime);
 
 /// <summary>A port of the daemon.</summary>
 /// <param name="Setting">The name of its setting, <c>http-port</c>.</param>

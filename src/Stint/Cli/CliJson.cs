@@ -16,6 +16,7 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(VersionView))]
 [JsonSerializable(typeof(DoctorView))]
 [JsonSerializable(typeof(ImageListView))]
+[JsonSerializable(typeof(WipedContainersView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>
@@ -43,5 +44,5 @@ internal sealed record DoctorView(bool CanRunFunctions, IReadOnlyList<DoctorChec
 /// <param name="Status"><c>fine</c>, <c>degraded</c> or <c>missing</c>.</param>
 /// <param name="Found">What is there.</param>
 /// <param name="Cure">The command or step that would help; null when fine.</param>
-/// <param name="Concerns">Who needs it: <c>everything</c>, <c>python3</c>, <c>nodejs</c> or <c>comfort</c>.</param>
+/// <param name="Concerns">Who needs it: <c>everything</c>, <c>python3</c>, <c>nodejs</c>, <c>containers</c> or <c>comfort</c>.</param>
 internal sealed record DoctorCheckView(string Name, string Status, string Found, string? Cure, string Concerns);

@@ -1,6 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using Stint.Checks;
+using Stint.Functions.Registry;
+using Stint.Functions.Specification;
+using Stint.Hosting;
 using Stint.Hosting.Configuration;
 using Stint.Management;
 
@@ -17,7 +20,7 @@ internal static class DoctorCommand
     {
         var command = new Command("doctor", "Check what this host can run, and say what would add the rest. Exits with 0 when functions can run, else with 1.");
         // Those that a check looks at; stint.toml and the environment count as well, as for 'up'.
-        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
+        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "backend" or "docker-host" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
         var json = JsonOption.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -38,6 +41,10 @@ internal static class DoctorCommand
                     new("http-port", options.HttpPort, Transport.Tcp), new("coap-port", options.CoapPort, Transport.Udp), new("grpc-port", options.GrpcPort, Transport.Tcp),
                     new("unifaas-port", options.UniFaasPort, Transport.Tcp), new("management-port", options.ManagementPort, Transport.Tcp),
                 ],
+                DockerHost = options.DockerHost,
+                IsDockerBackend = options.Backend == RuntimeBackend.Docker,
+                Containers = ContainerNeeds(options.Registry),
+                Variable = session.Variable,
                 DaemonPid = daemon?.Pid,
                 Time = session.Time,
             }, cancellationToken);
@@ -87,6 +94,15 @@ internal static class DoctorCommand
         }
     }
 
+    // What cannot be read is the daemon's to report, not ours.
+    private static List<ContainerNeed> ContainerNeeds(string registry)
+    {
+        var needs = new List<ContainerNeed>();
+        foreach (var (name, folder) in new RegistryLayout(registry).List().Functions)
+            if (FunctionToml.ReadFile(Path.Combine(folder, RegistryLayout.TomlName)).Spec?.Container is { } container) needs.Add(new(name.ToString(), container.Image, container.Runtime));
+        return needs;
+    }
+
     private static Cell Status(CheckStatus status) => status switch
     {
         CheckStatus.Fine => new("fine", Tone.Good),
@@ -99,6 +115,7 @@ internal static class DoctorCommand
         Concern.Everything => "everything",
         Concern.Python3 => "python3",
         Concern.NodeJs => "nodejs",
+        Concern.Containers => "containers",
         Concern.Comfort => "comfort",
     };
 }

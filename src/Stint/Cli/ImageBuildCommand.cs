@@ -23,7 +23,7 @@ internal static class ImageBuildCommand
         var file = new Option<string>("--file", "-f") { Description = "The Dockerfile, as a path in the folder. Default: Dockerfile.", HelpName = "path" };
         command.Arguments.Add(what);
         foreach (var option in (Option[])[from, suite, mirror, tag, file]) command.Options.Add(option);
-        var connect = ImageCommand.AddEngineTo(command, session);
+        var connect = EngineFlag.AddTo(command, session);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var engine = connect(parsed);

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using Stint.Backends.Containers.Engine;
-using Stint.Hosting.Configuration;
 
 namespace Stint.Cli;
 
@@ -16,25 +14,5 @@ internal static class ImageCommand
         command.Subcommands.Add(ImageLsCommand.Build(session));
         command.Subcommands.Add(ImageRmCommand.Build(session));
         return command;
-    }
-
-    /// <summary>Declares the flag that names the engine; the result connects to it.</summary>
-    public static Func<ParseResult, EngineClient> AddEngineTo(Command command, CliSession session)
-    {
-        var read = DaemonFlags.AddTo(command, static setting => setting.Name == "docker-host");
-        return parsed =>
-        {
-            // stint.toml and the environment count as well, as for 'up'.
-            var reading = OptionsLoader.Load(read(parsed));
-            if (reading.Options is not { } options) throw new CliException(string.Join("\n", reading.Problems), ExitCode.BadConfiguration);
-            try
-            {
-                return new EngineClient(EngineAddress.Find(options.DockerHost, session.Variable), session.Time);
-            }
-            catch (FormatException wrong)
-            {
-                throw new CliException(wrong.Message, ExitCode.BadConfiguration);
-            }
-        };
     }
 }

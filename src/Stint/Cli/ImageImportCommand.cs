@@ -16,7 +16,7 @@ internal static class ImageImportCommand
         command.Arguments.Add(archive);
         command.Arguments.Add(name);
         command.Options.Add(changes);
-        var connect = ImageCommand.AddEngineTo(command, session);
+        var connect = EngineFlag.AddTo(command, session);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var engine = connect(parsed);

@@ -11,7 +11,7 @@ internal static class ImageLsCommand
     public static Command Build(CliSession session)
     {
         var command = new Command("ls", "List the images that Stint made: base images, those of the runtimes, your own.");
-        var connect = ImageCommand.AddEngineTo(command, session);
+        var connect = EngineFlag.AddTo(command, session);
         var json = JsonOption.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {

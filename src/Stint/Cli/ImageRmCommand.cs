@@ -13,7 +13,7 @@ internal static class ImageRmCommand
         var command = new Command("rm", "Remove images that Stint made. One that a container needs stays.");
         var names = new Argument<string[]>("name") { Description = "Names or ids.", Arity = ArgumentArity.OneOrMore };
         command.Arguments.Add(names);
-        var connect = ImageCommand.AddEngineTo(command, session);
+        var connect = EngineFlag.AddTo(command, session);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var engine = connect(parsed);

@@ -9,7 +9,7 @@ namespace Stint.Hosting;
 /// <summary><c>backend = "docker"</c>: functions run in containers, as in tinyFaaS.</summary>
 internal sealed class ContainerParts : RuntimeParts
 {
-    private readonly ContainerHost _host;
+    private readonly EngineHost _host;
 
     /// <summary>Puts them together.</summary>
     /// <exception cref="IOException">A folder cannot be used, or the engine's address is none.</exception>
@@ -29,7 +29,7 @@ internal sealed class ContainerParts : RuntimeParts
             Bases = options.DockerBase, RuntimesFolder = processes.Runtimes, Daemon = processes.GroupName, Python3 = options.Python3, NodeJs = options.NodeJs,
         };
         var images = new RuntimeImages(engine, settings, time, loggers.CreateLogger<RuntimeImages>());
-        _host = new ContainerHost(engine, processes, images, time, loggers.CreateLogger<ContainerHost>());
+        _host = new EngineHost(engine, processes, images, time, loggers.CreateLogger<EngineHost>());
         Launcher = new ContainerLauncher(_host);
         Builds = new ContainerBuild(_host);
         Toolchain = new ContainerToolchain(images);

@@ -75,6 +75,7 @@ internal static class CliReference
         ["top"] = [typeof(TopReport), typeof(TopFunctionReport)],
         ["logs"] = [typeof(LogLineView)],
         ["image ls"] = [typeof(ImageListView), typeof(ImageView)],
+        ["wipe"] = [typeof(WipedContainersView), typeof(WipedObjectView)],
         ["doctor"] = [typeof(DoctorView), typeof(DoctorCheckView)],
         ["version"] = [typeof(VersionView)],
     };

@@ -173,10 +173,11 @@ public sealed class ContainerCallsTests(TestEngine engine)
     public async Task A_wait_or_a_reading_that_is_not_wanted_any_more_ends_at_once()
     {
         await using var own = new TestObjects(engine);
-        var id = await own.StartAsync("sleep 1000");
+        var id = await own.StartAsync("echo ready; sleep 1000");
         using var enough = new CancellationTokenSource();
         var wait = Containers.WaitAsync(id, enough.Token);
         await using var output = await Containers.OpenLogsAsync(id, new LogsQuery { Follow = true }, default);
+        Assert.NotNull(await output.ReadAsync(default));
         var reading = output.ReadAsync(enough.Token).AsTask();
         Assert.False(wait.IsCompleted || reading.IsCompleted);
         await enough.CancelAsync();

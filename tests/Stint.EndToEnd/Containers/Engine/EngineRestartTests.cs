@@ -21,7 +21,7 @@ public sealed class EngineRestartTests(TestEngine engine)
         await Retry.UntilAsync("its death is told", () => watch.Died(id) is not null);
         Assert.Equal(3, watch.Died(id)!.ExitCode);
         await engine.Client.Containers.RemoveAsync(id, default);
-        await Retry.UntilAsync("its removal is told", () => watch.Told(id, "destroy"));
+        await Retry.UntilAsync("its removal is told", () => watch.News.OfType<EngineNews.Happened>().Any(news => news.Event.Id == id && news.Event.IsRemoval));
         Assert.True(watch.Told(id, "create") && watch.Told(id, "start"));
         Assert.DoesNotContain(watch.News.OfType<EngineNews.Happened>(), news => news.Event.Id == foreign);
     }
@@ -133,7 +133,7 @@ public sealed class EngineRestartTests(TestEngine engine)
 
         public ConcurrentQueue<EngineNews> News { get; } = new();
 
-        public EngineEvent? Died(string id) => News.OfType<EngineNews.Happened>().FirstOrDefault(news => news.Event.Id == id && news.Event.Action == "die")?.Event;
+        public EngineEvent? Died(string id) => News.OfType<EngineNews.Happened>().FirstOrDefault(news => news.Event.Id == id && news.Event.IsDeath)?.Event;
 
         public bool Told(string id, string action) => News.OfType<EngineNews.Happened>().Any(news => news.Event.Id == id && news.Event.Action == action);
 

@@ -5,6 +5,8 @@
 //   public sealed class MyTests(TestEngine engine) { … }
 //
 // Its tests then run one after another, and may kill and restart the engine as long as they leave it running.
+//
+// With STINT_TEST_ENGINE=unix:///… the tests of the client can be run by hand at another engine, Podman for example (docs/containers.md); those that stop the engine fail there.
 using System.Diagnostics;
 using System.Net;
 using Stint.Backends.Containers.Engine;
@@ -23,6 +25,8 @@ public sealed class TestEngine : IAsyncLifetime, IDisposable
     /// <summary>The name of the collection.</summary>
     public const string Collection = "container engine";
 
+    private static readonly string? Foreign = Environment.GetEnvironmentVariable("STINT_TEST_ENGINE") is { Length: > 0 } address ? address : null;
+
     private TestEngineSlot? _slot;
     private Process? _containerd;
     private Process? _process;
@@ -30,7 +34,7 @@ public sealed class TestEngine : IAsyncLifetime, IDisposable
     private BusyboxImages? _images;
 
     /// <summary>Its address as <c>DOCKER_HOST</c> has it.</summary>
-    internal string Address => $"unix://{Socket}";
+    internal string Address => Foreign ?? $"unix://{Socket}";
 
     /// <summary>Its socket.</summary>
     internal string Socket => Path.Combine(Folder, "docker.sock");
@@ -62,6 +66,7 @@ public sealed class TestEngine : IAsyncLifetime, IDisposable
         _slot = await TestEngineSlot.TakeAsync();
         _client = new EngineClient(EngineAddress.Parse(Address), TimeProvider.System);
         _images = new BusyboxImages(_client);
+        if (Foreign is not null) return;
         // containerd is a service of its own, as on a real host: it goes on when the engine is killed.
         await File.WriteAllTextAsync(Path.Combine(Folder, "containerd.toml"), "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n");
         _containerd = Launch("/usr/bin/containerd",
@@ -150,7 +155,8 @@ public sealed class TestEngine : IAsyncLifetime, IDisposable
 
     private async Task EndAsync(int signal)
     {
-        if (_process!.HasExited) throw new InvalidOperationException($"dockerd has ended with {_process.ExitCode}:\n{Log}");
+        if (_process is null) throw new InvalidOperationException("the engine is not the tests' own: it cannot be stopped");
+        if (_process.HasExited) throw new InvalidOperationException($"dockerd has ended with {_process.ExitCode}:\n{Log}");
         Posix.Check(Posix.kill(_process.Id, signal), "kill");
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await _process.WaitForExitAsync(limit.Token);

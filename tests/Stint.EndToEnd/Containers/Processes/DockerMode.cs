@@ -1,5 +1,4 @@
 using Stint.Backends.Containers;
-using Stint.Backends.Containers.Engine;
 using Stint.EndToEnd.Containers.Engine;
 using Stint.EndToEnd.Fixtures;
 
@@ -14,10 +13,6 @@ internal static class DockerMode
     /// <summary>Starts one.</summary>
     public static Task<StintDaemon> StartAsync(TestEngine engine, params string[] more) => StintDaemon.StartAsync([.. Flags(engine), .. more]);
 
-    /// <summary>Containers and networks of all daemons, images apart: those are kept for the next daemon.</summary>
-    public static async Task<IReadOnlyList<string>> ObjectsAsync(TestEngine engine) =>
-    [
-        .. (await engine.Client.Containers.ListAsync(EngineFilters.Label(ContainerLabels.Daemon), default)).Select(static container => $"container {string.Join(' ', container.Names)} {container.State}"),
-        .. (await engine.Client.Networks.ListAsync(EngineFilters.Label(ContainerLabels.Daemon), default)).Select(static network => $"network {network.Name}"),
-    ];
+    /// <summary>What daemons have made at the engine and not removed.</summary>
+    public static Task<IReadOnlyList<string>> ObjectsAsync(TestEngine engine) => engine.FindLabelledAsync(ContainerLabels.Daemon);
 }

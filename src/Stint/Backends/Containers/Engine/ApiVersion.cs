@@ -12,9 +12,8 @@ internal readonly record struct ApiVersion(int Major, int Minor) : IComparable<A
     public static readonly ApiVersion Newest = new(1, 44);
 
     /// <summary>Asks the engine and chooses.</summary>
-    /// <returns>As it stands in a path: <c>v1.41</c>.</returns>
     /// <exception cref="EngineException">The engine is away, too old, or no engine.</exception>
-    public static async Task<string> NegotiateAsync(EngineTransport transport, CancellationToken cancellationToken)
+    public static async Task<SpokenVersion> NegotiateAsync(EngineTransport transport, CancellationToken cancellationToken)
     {
         var ping = new EngineCall(HttpMethod.Get, "/_ping", "answer a ping");
         using var pong = await transport.SendPlainAsync(ping, cancellationToken);
@@ -22,9 +21,10 @@ internal readonly record struct ApiVersion(int Major, int Minor) : IComparable<A
             throw EngineRefusals.NotAnEngine(transport.Address, ping, "no API version");
         if (theirs < Oldest)
             throw new EngineException(EngineFault.Rejected, $"the container engine at {transport.Address} is too old: its API has version {theirs}, and {Oldest} is needed. Install Docker Engine 20.10 or newer, or Podman 3 or newer.");
-        if (theirs <= Newest) return $"v{theirs}";
+        var isPodman = pong.Headers.Contains("Libpod-Api-Version");
+        if (theirs <= Newest) return new SpokenVersion(theirs, isPodman);
         var oldestOfTheirs = await OldestOfAsync(transport, cancellationToken);
-        return $"v{(oldestOfTheirs > Newest ? oldestOfTheirs : Newest)}";
+        return new SpokenVersion(oldestOfTheirs > Newest ? oldestOfTheirs : Newest, isPodman);
     }
 
     /// <summary>Reads <c>1.41</c>.</summary>
@@ -62,3 +62,8 @@ internal readonly record struct ApiVersion(int Major, int Minor) : IComparable<A
         return TryParse(version.MinApiVersion, out var oldest) ? oldest : Newest;
     }
 }
+
+/// <summary>What is spoken with an engine.</summary>
+/// <param name="Version">The version of the API.</param>
+/// <param name="IsPodman">With Podman, which differs here and there (docs/containers.md).</param>
+internal sealed record SpokenVersion(ApiVersion Version, bool IsPodman);

@@ -5,12 +5,15 @@ internal sealed class ContainerCalls(EngineTransport transport)
 {
     /// <summary>Makes a container, which does not run yet. When the call is cancelled or breaks off, the engine may have made it all the same: find it by its name or labels.</summary>
     /// <param name="name">Its name; null = the engine makes one up.</param>
-    public Task<CreatedContainer> CreateAsync(string? name, ContainerSettings settings, CancellationToken cancellationToken) => transport.AskAsync(
-        new EngineCall(HttpMethod.Post, new EnginePath("/containers/create").With("name", name).ToString(), "create a container of", settings.Image)
+    public async Task<CreatedContainer> CreateAsync(string? name, ContainerSettings settings, CancellationToken cancellationToken)
+    {
+        if (settings.HostConfig?.Runtime is { } runtime && (await transport.VersionAsync(cancellationToken)).IsPodman) await RequireDefaultAsync(runtime, cancellationToken);
+        var call = new EngineCall(HttpMethod.Post, new EnginePath("/containers/create").With("name", name).ToString(), "create a container of", settings.Image)
         {
             Body = EngineCall.Json(settings, EngineJson.Default.ContainerSettings), Limit = EngineLimits.Change, NotFound = EngineFault.NoImage,
-        },
-        EngineJson.Default.CreatedContainer, cancellationToken);
+        };
+        return await transport.AskAsync(call, EngineJson.Default.CreatedContainer, cancellationToken);
+    }
 
     /// <summary>Starts it; nothing happens when it runs.</summary>
     public Task StartAsync(string id, CancellationToken cancellationToken) =>
@@ -59,17 +62,19 @@ internal sealed class ContainerCalls(EngineTransport transport)
     public async Task<long> WaitAsync(string id, CancellationToken cancellationToken) =>
         (await transport.AskAsync(Of(HttpMethod.Post, id, "/wait", "wait for the container") with { Limit = Timeout.InfiniteTimeSpan }, EngineJson.Default.WaitAnswer, cancellationToken)).StatusCode;
 
-    /// <summary>Its output. A container that does not run yet has none, and following it ends at once.</summary>
+    /// <summary>Its output. A container that does not run yet has none, and following it ends at once. At Podman this waits for the first line of it.</summary>
     public async Task<OutputReader> OpenLogsAsync(string id, LogsQuery query, CancellationToken cancellationToken)
     {
         var path = new EnginePath("/logs").With("stdout", true).With("stderr", true).With("follow", query.Follow).With("timestamps", query.Timestamps)
             .With("since", query.Since is { } since ? EngineTime.Format(since) : null).With("tail", query.Tail);
-        return new OutputReader(await transport.OpenAsync(Of(HttpMethod.Get, id, path.ToString(), "read the output of"), cancellationToken), query.IsTerminal);
+        // Podman begins its answer with the first line that the container writes, and some are silent.
+        var call = Of(HttpMethod.Get, id, path.ToString(), "read the output of") with { Limit = query.Follow ? Timeout.InfiniteTimeSpan : EngineLimits.Question };
+        return new OutputReader(await transport.OpenAsync(call, cancellationToken), query.IsTerminal);
     }
 
     /// <summary>What it uses now; zeros when it does not run.</summary>
     public Task<ContainerStatistics> ReadStatisticsAsync(string id, CancellationToken cancellationToken) =>
-        transport.AskAsync(Of(HttpMethod.Get, id, "/stats?stream=false&one-shot=true", "measure the container"), EngineJson.Default.ContainerStatistics, cancellationToken);
+        transport.AskAsync(Of(HttpMethod.Get, id, "/stats?stream=false&one-shot=true", "measure the container"), EngineJson.Default.ContainerStatistics, cancellationToken, whenEmpty: new ContainerStatistics());
 
     /// <summary>Runs a command in it to its end.</summary>
     /// <param name="onOutput">Takes each piece of output, whose bytes it must not keep.</param>
@@ -89,6 +94,15 @@ internal sealed class ContainerCalls(EngineTransport transport)
         var end = await transport.AskAsync(
             new(HttpMethod.Get, $"/exec/{EngineText.Id(made.Id)}/json", "run a command in the container", id) { NotFound = EngineFault.NoContainer }, EngineJson.Default.ExecDetails, cancellationToken);
         return end.ExitCode ?? throw new EngineException(EngineFault.BrokeOff, $"the command in the container {EngineText.Short(id)} goes on, and its output has ended.");
+    }
+
+    // Podman takes the runtime of a container through this API and makes it with its own default all the same: who asked for gVisor would get none of its protection.
+    private async Task RequireDefaultAsync(string runtime, CancellationToken cancellationToken)
+    {
+        var info = await transport.AskAsync(new(HttpMethod.Get, "/info", "describe itself"), EngineJson.Default.EngineInfo, cancellationToken);
+        if (info.DefaultRuntime == runtime) return;
+        throw new EngineException(EngineFault.NoRuntime,
+            $"Podman runs all containers that are made through this API with its default runtime, which is {EngineText.Quote(info.DefaultRuntime ?? "unknown")}, and not with {EngineText.Quote(runtime)}. Make that its default (\"runtime\" under [engine] in containers.conf), or use Docker Engine.");
     }
 
     private static EngineCall Of(HttpMethod method, string id, string rest, string verb) => new(method, $"/containers/{EngineText.Id(id)}{rest}", verb, id) { NotFound = EngineFault.NoContainer };

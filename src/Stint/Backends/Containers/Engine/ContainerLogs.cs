@@ -23,6 +23,8 @@ internal sealed class ContainerLogs(EngineClient engine, TimeProvider time)
             try
             {
                 var latest = Math.Max(stdout.Last, stderr.Last);
+                stdout.Resume();
+                stderr.Resume();
                 var query = new LogsQuery { Follow = true, Timestamps = true, Since = latest > 0 ? latest - Disorder : null };
                 await using var output = await engine.Containers.OpenLogsAsync(id, query, cancellationToken);
                 while (await output.ReadAsync(cancellationToken) is { } piece)
@@ -48,9 +50,14 @@ internal sealed class ContainerLogs(EngineClient engine, TimeProvider time)
     private sealed class Follower(LineSplitter lines)
     {
         private bool _isKnown;
+        private long _before;
 
         /// <summary>The moment of the last message; zero = none.</summary>
         public long Last { get; private set; }
+
+        /// <summary>A stream begins: what is not later than the last message before it was told already.</summary>
+        // Moments within a stream are not compared with each other: Podman's have whole seconds.
+        public void Resume() => _before = Last;
 
         /// <summary>Takes a piece; true when it is new. After a gap the engine tells some messages again.</summary>
         public bool Take(in OutputPiece piece)
@@ -60,9 +67,9 @@ internal sealed class ContainerLogs(EngineClient engine, TimeProvider time)
             {
                 var end = bytes.IndexOf((byte)' ');
                 var hasMoment = EngineTime.TryParse(end < 0 ? bytes : bytes[..end], out var moment);
-                _isKnown = hasMoment && moment <= Last;
+                _isKnown = hasMoment && moment <= _before;
                 if (hasMoment) bytes = end < 0 ? [] : bytes[(end + 1)..];
-                if (hasMoment && !_isKnown) Last = moment;
+                if (hasMoment && moment > Last) Last = moment;
             }
             // An empty piece would be taken for the end.
             if (!_isKnown && !bytes.IsEmpty) lines.Take(bytes);

@@ -1,7 +1,7 @@
 // Our own client of the Docker Engine API (docs.docker.com/reference/api/engine), because no package of one restores where this is built (docs/dependencies.md): the calls that backends and
 // commands need, nothing else. Names and fields are the API's. Docker Engine 20.10 and newer and Podman's compatible socket answer it.
 //
-//   EngineClient ──▶ Containers, Networks, Images      one method a call
+//   EngineClient ──▶ Containers, Networks, Images, Volumes      one method a call
 //        └─────────▶ EngineTransport ──▶ EngineConnector     time limits, bounds, faults; sockets and TLS
 namespace Stint.Backends.Containers.Engine;
 
@@ -18,6 +18,7 @@ internal sealed class EngineClient : IDisposable
         Containers = new ContainerCalls(_transport);
         Networks = new NetworkCalls(_transport);
         Images = new ImageCalls(_transport);
+        Volumes = new VolumeCalls(_transport);
     }
 
     /// <summary>Where the engine listens.</summary>
@@ -32,12 +33,18 @@ internal sealed class EngineClient : IDisposable
     /// <summary>Calls about images.</summary>
     public ImageCalls Images { get; }
 
+    /// <summary>Calls about volumes.</summary>
+    public VolumeCalls Volumes { get; }
+
     /// <summary>Returns when an engine answers whose API we speak.</summary>
     public async Task PingAsync(CancellationToken cancellationToken)
     {
         await _transport.VersionAsync(cancellationToken);
         await _transport.DoAsync(new(HttpMethod.Get, "/_ping", "answer a ping"), cancellationToken);
     }
+
+    /// <summary>Which version of the API is spoken, and whether with Podman.</summary>
+    public ValueTask<SpokenVersion> NegotiateAsync(CancellationToken cancellationToken) => _transport.VersionAsync(cancellationToken);
 
     /// <summary><c>GET /version</c>.</summary>
     public Task<EngineVersion> ReadVersionAsync(CancellationToken cancellationToken) =>

@@ -37,6 +37,9 @@ internal enum EngineFault
     /// <summary>It has no network of that name.</summary>
     NoNetwork,
 
+    /// <summary>It has no volume of that name.</summary>
+    NoVolume,
+
     /// <summary>The addresses that a network was to have belong to another.</summary>
     Overlap,
 

@@ -24,6 +24,7 @@ namespace Stint.Backends.Containers.Engine;
 [JsonSerializable(typeof(NetworkDetails))]
 [JsonSerializable(typeof(IReadOnlyList<NetworkDetails>))]
 [JsonSerializable(typeof(NetworkMembership))]
+[JsonSerializable(typeof(VolumeList))]
 [JsonSerializable(typeof(ImageDetails))]
 [JsonSerializable(typeof(IReadOnlyList<ImageSummary>))]
 [JsonSerializable(typeof(BuildProgress))]

@@ -60,7 +60,7 @@ internal static class EngineRefusals
         EngineFault.NoPermission => $"the container engine at {address} does not permit to {call.Words}: {said}. See its authorization plugins.",
         EngineFault.NoImage => $"the container engine has no such image: {said}. Put it there first (docker pull, docker load, docker build); images are not pulled by themselves.",
         EngineFault.NoRuntime => $"the container engine lacks the runtime: {said}. Install it, register it with the engine (\"runtimes\" in /etc/docker/daemon.json), and restart the engine; docker info shows what it has.",
-        EngineFault.NoContainer or EngineFault.NoNetwork => $"the container engine could not {call.Words}: {said}. Somebody else has removed it.",
+        EngineFault.NoContainer or EngineFault.NoNetwork or EngineFault.NoVolume => $"the container engine could not {call.Words}: {said}. Somebody else has removed it.",
         EngineFault.Overlap => $"the container engine could not {call.Words}: {said}. Choose addresses that no other network has (docker network inspect).",
         _ => $"the container engine could not {call.Words}: {said}",
     };
@@ -84,6 +84,8 @@ internal static class EngineRefusals
         if (Has("runtime") && (Has("executable file not found in $path") || Has("no such file or directory")) && (Has("fork/exec") || Has("unable to retrieve oci runtime error") || Has("failed to start shim"))) return EngineFault.NoRuntime;
         if (Has("pool overlaps") || Has("already used on the host") || Has("is being used by a network interface") || Has("conflicts with network") || Has("subnet is already used")) return EngineFault.Overlap;
         if (Has("authorization denied by plugin")) return EngineFault.NoPermission;
+        // Podman answers 500 to names that are taken.
+        if (Has("that name is already in use") || Has("network already exists") || Has("container state improper")) return EngineFault.Conflict;
         if (Has("has active endpoints") || Has("is being used by the following containers")) return EngineFault.Conflict;
         if (Has("no such network") || Has("network not found") || said.StartsWith("network ", StringComparison.OrdinalIgnoreCase) && said.EndsWith(" not found", StringComparison.Ordinal)) return EngineFault.NoNetwork;
         return null;

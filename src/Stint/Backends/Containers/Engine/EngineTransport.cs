@@ -11,7 +11,7 @@ internal sealed class EngineTransport : IDisposable
     private readonly HttpMessageInvoker _http;
     private readonly string _root;
     private readonly TimeProvider _time;
-    private volatile string? _version;
+    private volatile SpokenVersion? _version;
 
     /// <summary>Sends nothing yet.</summary>
     /// <exception cref="EngineException">The certificates cannot be read.</exception>
@@ -26,16 +26,20 @@ internal sealed class EngineTransport : IDisposable
 
     /// <summary>Asks, and reads the answer's JSON.</summary>
     /// <exception cref="EngineException">It failed.</exception>
-    public async Task<T> AskAsync<T>(EngineCall call, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
-        await AskAsync(call, await PathAsync(call, cancellationToken), type, cancellationToken);
+    /// <param name="whenEmpty">What an empty answer means; null = that it is unreadable.</param>
+    public async Task<T> AskAsync<T>(EngineCall call, JsonTypeInfo<T> type, CancellationToken cancellationToken, T? whenEmpty = null)
+        where T : class => await AskAsync(call, await PathAsync(call, cancellationToken), type, cancellationToken, whenEmpty);
 
     /// <summary>Asks with a path that has its version or needs none, and reads the answer's JSON.</summary>
     /// <exception cref="EngineException">It failed.</exception>
-    public async Task<T> AskAsync<T>(EngineCall call, string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    public async Task<T> AskAsync<T>(EngineCall call, string path, JsonTypeInfo<T> type, CancellationToken cancellationToken, T? whenEmpty = null)
+        where T : class
     {
         var (answer, length) = await ReadAsync(call, path, cancellationToken);
         try
         {
+            // Podman answers some questions about what does not run with nothing.
+            if (length == 0 && whenEmpty is not null) return whenEmpty;
             return JsonSerializer.Deserialize(answer.AsSpan(0, length), type) ?? throw EngineRefusals.NotAnEngine(Address, call, "an empty answer");
         }
         catch (JsonException fault)
@@ -76,9 +80,9 @@ internal sealed class EngineTransport : IDisposable
         }
     }
 
-    /// <summary>The version that both sides speak, as <c>v1.41</c>; asked for at the first call, and again when the engine was away.</summary>
+    /// <summary>The version that both sides speak; asked for at the first call, and again when the engine was away.</summary>
     /// <exception cref="EngineException">There is none, or the engine is away.</exception>
-    public async ValueTask<string> VersionAsync(CancellationToken cancellationToken) =>
+    public async ValueTask<SpokenVersion> VersionAsync(CancellationToken cancellationToken) =>
         _version ??= await ApiVersion.NegotiateAsync(this, cancellationToken);
 
     /// <summary>Sends a call whose path needs no version, and returns the answer when it is a good one; its body has not been read.</summary>
@@ -139,7 +143,7 @@ internal sealed class EngineTransport : IDisposable
     {
         try
         {
-            return $"/{await VersionAsync(cancellationToken)}{call.Path}";
+            return $"/v{(await VersionAsync(cancellationToken)).Version}{call.Path}";
         }
         catch
         {

@@ -73,12 +73,13 @@ internal sealed class ImageCalls(EngineTransport transport)
     /// <returns>The image's id.</returns>
     public async Task<string> ImportAsync(Stream rootfs, string repository, string tag, IEnumerable<string> changes, CancellationToken cancellationToken)
     {
-        EngineText.Image($"{repository}:{tag}");
-        var path = new EnginePath("/images/create").With("fromSrc", "-").With("repo", repository).With("tag", tag);
+        // Podman 4.3 takes no notice of the parameter "tag"; both take the name whole.
+        var name = EngineText.Image($"{repository}:{tag}");
+        var path = new EnginePath("/images/create").With("fromSrc", "-").With("repo", name);
         foreach (var change in changes) path = path.With("changes", change);
         string? id = null;
-        await foreach (var step in RunAsync(Sending(path, rootfs, "import the image", $"{repository}:{tag}"), cancellationToken)) id = step.Status ?? id;
-        return id is { } known && known.StartsWith("sha256:", StringComparison.Ordinal) ? known : (await InspectAsync($"{repository}:{tag}", cancellationToken)).Id;
+        await foreach (var step in RunAsync(Sending(path, rootfs, "import the image", name), cancellationToken)) id = step.Status ?? id;
+        return id is { } known && known.StartsWith("sha256:", StringComparison.Ordinal) ? known : (await InspectAsync(name, cancellationToken)).Id;
     }
 
     private async IAsyncEnumerable<BuildProgress> RunAsync(EngineCall call, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)

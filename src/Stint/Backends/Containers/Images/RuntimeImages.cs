@@ -1,6 +1,6 @@
 // The images of which containers of process functions are made: one for each runtime, base image + our own runtime, named by what is in it:
 //
-//   stint/python3:0123456789ab  =  FROM the base image  +  /stint/runtimes/python3
+//   stint/python3:0123456789ab  =  FROM the base image  +  /stint/runtimes/python3        (the digits: of base, runtime files and daemon)
 //
 // A function's code is no part of it (tinyFaaS makes an image for each function): it is mounted from its bundle, so that a deployment costs no image and a blank container fits every function.
 using System.Security.Cryptography;
@@ -22,6 +22,7 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
 
     // How long an image that was just looked at needs no second look.
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RemovalLimit = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
@@ -48,7 +49,13 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         return await task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <inheritdoc/>
+    /// <summary>Told that an image that was there is not there any more.</summary>
+    public void Forget(Runtime runtime)
+    {
+        lock (_lock) _latest.Remove(runtime);
+    }
+
+    /// <summary>Removes the images, but for base images: those take longer to make, and are as good as the operator's.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
@@ -56,12 +63,22 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         lock (_lock) running = [.. _latest.Values.Select(static latest => latest.Task)];
         foreach (var task in running) await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
+        if (running.Length == 0) return;
+        using var limit = new CancellationTokenSource(RemovalLimit, time);
+        try
+        {
+            await RemoveAsync("stint/", butFor: null, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is EngineException or OperationCanceledException)
+        {
+            // The next start uses them.
+        }
     }
 
     private async Task<RuntimeImage> EnsureAsync(Runtime runtime, CancellationToken cancellationToken)
     {
         var baseId = await EnsureBaseAsync(runtime, cancellationToken).ConfigureAwait(false);
-        var content = SHA256.HashData(Encoding.UTF8.GetBytes($"1\n{baseId}\n{Path.GetFileName(settings.RuntimesFolder)}"));
+        var content = SHA256.HashData(Encoding.UTF8.GetBytes($"{settings.Daemon}\n{baseId}\n{Path.GetFileName(settings.RuntimesFolder)}"));
         var name = ImageName.OfRuntime(runtime, Convert.ToHexStringLower(content)[..12]);
         if (await FindAsync(name, cancellationToken).ConfigureAwait(false) is not { } id)
         {
@@ -82,8 +99,9 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         MakesBase(logger, name);
         try
         {
-            var labels = Labels(ImageLabels.Base);
-            var image = await new BaseImages(engine, time).FromHostAsync(runtime, runtime == Runtime.NodeJs ? settings.NodeJs : settings.Python3, name, labels, static _ => { }, cancellationToken).ConfigureAwait(false);
+            // As if the operator had made it by a command: it stays when the daemon goes.
+            var image = await new BaseImages(engine, time).FromHostAsync(
+                runtime, runtime == Runtime.NodeJs ? settings.NodeJs : settings.Python3, name, ImageLabels.Of(ImageLabels.Base), static _ => { }, cancellationToken).ConfigureAwait(false);
             MadeBase(logger, name, image.Version);
             return image.Id;
         }
@@ -112,19 +130,19 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         // One step: each costs the engine a container.
         var dockerfile = $"FROM {baseId}\nCOPY {word} {Runtimes}/{word}\n";
         var context = Dockerfile.With(dockerfile, [(word, Path.Combine(settings.RuntimesFolder, word))], cancellationToken);
-        var id = await engine.Images.BuildAsync(context, new BuildSettings { Tags = [name], Labels = Labels(ImageLabels.Runtime) }, static _ => { }, cancellationToken).ConfigureAwait(false);
+        var id = await engine.Images.BuildAsync(context, new BuildSettings { Tags = [name], Labels = Labels() }, static _ => { }, cancellationToken).ConfigureAwait(false);
         Made(logger, name);
-        await RemoveOlderAsync(runtime, name, cancellationToken).ConfigureAwait(false);
+        // Those on an older base or with older runtime files; what a container still needs stays until the next time.
+        await RemoveAsync(ImageName.OfRuntime(runtime, ""), name, cancellationToken).ConfigureAwait(false);
         return id;
     }
 
-    // Images of this daemon for the same runtime that are built on an older base or with older runtime files; those that a container still needs stay until the next time.
-    private async Task RemoveOlderAsync(Runtime runtime, string current, CancellationToken cancellationToken)
+    /// <summary>Removes this daemon's images whose names begin so, but for one.</summary>
+    private async Task RemoveAsync(string prefix, string? butFor, CancellationToken cancellationToken)
     {
-        var prefix = ImageName.OfRuntime(runtime, "");
         foreach (var image in await engine.Images.ListAsync(EngineFilters.Label(ContainerLabels.Daemon, settings.Daemon).AndLabel(ImageLabels.Kind, ImageLabels.Runtime), cancellationToken).ConfigureAwait(false))
         {
-            foreach (var name in image.RepoTags.Where(name => name != current && name.StartsWith(prefix, StringComparison.Ordinal)))
+            foreach (var name in image.RepoTags.Where(name => name != butFor && name.StartsWith(prefix, StringComparison.Ordinal)))
             {
                 try
                 {
@@ -132,7 +150,7 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
                 }
                 catch (EngineException used) when (!used.IsEngineAway)
                 {
-                    // next time
+                    // a container needs it
                 }
             }
         }
@@ -150,10 +168,10 @@ internal sealed partial class RuntimeImages(EngineClient engine, RuntimeImageSet
         }
     }
 
-    private Dictionary<string, string> Labels(string kind)
+    private Dictionary<string, string> Labels()
     {
         var labels = ContainerLabels.Of(settings.Daemon, ContainerLabels.RuntimeRole);
-        labels[ImageLabels.Kind] = kind;
+        labels[ImageLabels.Kind] = ImageLabels.Runtime;
         return labels;
     }
 

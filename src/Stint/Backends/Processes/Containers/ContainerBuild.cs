@@ -12,7 +12,7 @@ namespace Stint.Backends.Processes.Containers;
 /// Runs package tools in a container of the runtime's image, with a network (BuildNetwork.cs) and one writable folder. While the daemon is root, that folder belongs to the container's user for as long as the
 /// tool runs.
 /// </summary>
-internal sealed class ContainerBuild(ContainerHost host) : IBuildSandbox
+internal sealed class ContainerBuild(EngineHost host) : IBuildSandbox
 {
     private const int TmpMiB = 512;
 

@@ -4,7 +4,7 @@ using Stint.Functions;
 namespace Stint.Backends.Processes.Containers;
 
 /// <summary>Runs runtimes in containers of an engine on this host.</summary>
-internal sealed class ContainerLauncher(ContainerHost host) : IRuntimeLauncher
+internal sealed class ContainerLauncher(EngineHost host) : IRuntimeLauncher
 {
     /// <inheritdoc/>
     public string? Refusal => null; // an engine that is away may be back: each start tries

@@ -12,7 +12,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
     // How long a runtime that was told to go (its connections closed) has for its own exit, before its container is killed.
     private static readonly TimeSpan ExitGrace = TimeSpan.FromMilliseconds(200);
 
-    private readonly ContainerHost _host;
+    private readonly EngineHost _host;
     private readonly RuntimePlan _plan;
     private InstanceLimits _limits;
     private int? _user;
@@ -21,7 +21,7 @@ internal sealed class ContainerProcess : IRuntimeProcess
     private bool _isKilled;
 
     /// <summary>A runtime of that kind; nothing is made yet.</summary>
-    public ContainerProcess(ContainerHost host, RuntimePlan plan)
+    public ContainerProcess(EngineHost host, RuntimePlan plan)
     {
         (_host, _plan, _limits) = (host, plan, plan.Limits);
         Container = new OwnedContainer(host, RuntimeContainer.Name(plan.Function, plan.Id), Pass);
@@ -44,8 +44,16 @@ internal sealed class ContainerProcess : IRuntimeProcess
         {
             var engine = await _host.ReadyAsync(cancellationToken).ConfigureAwait(false);
             _user = _host.Users.Take();
-            var image = await _host.Images.GetAsync(_plan.Key.Runtime, cancellationToken).ConfigureAwait(false);
-            await Container.CreateAsync(RuntimeContainer.Settings(_plan, _host.Daemon, image.Id, _user.Value, hasInit: !string.IsNullOrEmpty(engine.InitBinary)), cancellationToken).ConfigureAwait(false);
+            var hasInit = !string.IsNullOrEmpty(engine.InitBinary);
+            try
+            {
+                await CreateAsync(hasInit, cancellationToken).ConfigureAwait(false);
+            }
+            catch (EngineException wiped) when (wiped.Fault is EngineFault.NoImage)
+            {
+                _host.Images.Forget(_plan.Key.Runtime);
+                await CreateAsync(hasInit, cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (Exception failure) when (failure is EngineException or IOException)
         {
@@ -129,6 +137,12 @@ internal sealed class ContainerProcess : IRuntimeProcess
         await Container.DisposeAsync().ConfigureAwait(false);
         if (_user is { } user) _host.Users.Return(user);
         return Container.Leftover;
+    }
+
+    private async Task CreateAsync(bool hasInit, CancellationToken cancellationToken)
+    {
+        var image = await _host.Images.GetAsync(_plan.Key.Runtime, cancellationToken).ConfigureAwait(false);
+        await Container.CreateAsync(RuntimeContainer.Settings(_plan, _host.Daemon, image.Id, _user!.Value, hasInit), cancellationToken).ConfigureAwait(false);
     }
 
     private void Pass(OutputKind kind, string line) => _plan.Output(kind is OutputKind.Stderr ? OutputStream.Error : OutputStream.Out, Encoding.UTF8.GetBytes(line + "\n"));

@@ -7,7 +7,7 @@ namespace Stint.Backends.Processes.Containers;
 /// <param name="host">What containers share.</param>
 /// <param name="name">Its name, unique at the engine.</param>
 /// <param name="onLine">Takes its output, line by line, not at the same time.</param>
-internal sealed class OwnedContainer(ContainerHost host, string name, Action<OutputKind, string> onLine) : IAsyncDisposable
+internal sealed class OwnedContainer(EngineHost host, string name, Action<OutputKind, string> onLine) : IAsyncDisposable
 {
     // How often, at most, a container that was killed is asked for the reason: the engine hears of a memory kill on another way than of the end, and sometimes after it.
     private const int ReasonAttempts = 5;

@@ -41,6 +41,27 @@ public sealed class ContainerLogsTests
     }
 
     [Fact]
+    public async Task Moments_of_whole_seconds_hide_no_lines()
+    {
+        await using var engine = new PlayedEngine(static async call =>
+        {
+            if (call.IsPing) return;
+            if (call.Target.EndsWith("/json", StringComparison.Ordinal))
+            {
+                await call.AnswerAsync(200, "{\"Id\":\"a\",\"State\":{\"Running\":false}}");
+                return;
+            }
+            await call.WriteAsync("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            foreach (var line in (string[])["one\n", "two\n", "three\n"]) await WriteAsync(call, 1, 0, line);
+            await call.WriteAsync("0\r\n\r\n");
+        });
+        using var client = engine.Client();
+        var lines = new List<string>();
+        await new ContainerLogs(client, TimeProvider.System).FollowAsync("a", (_, line) => lines.Add(line), default);
+        Assert.Equal(["one", "two", "three"], lines);
+    }
+
+    [Fact]
     public async Task Output_that_the_engine_does_not_keep_is_a_fault()
     {
         await using var engine = new PlayedEngine(static call => call.IsPing ? Task.CompletedTask : call.AnswerAsync(501, "{\"message\":\"configured logging driver does not support reading\"}"));

@@ -9,7 +9,7 @@ internal sealed record EngineEvent
     /// <summary><c>container</c>, <c>image</c>, <c>network</c>, …</summary>
     public required string Type { get; init; }
 
-    /// <summary><c>create</c>, <c>start</c>, <c>oom</c>, <c>kill</c>, <c>die</c>, <c>destroy</c>, …</summary>
+    /// <summary><c>create</c>, <c>start</c>, <c>oom</c>, <c>kill</c>, <c>die</c>, <c>destroy</c>, … by Docker's names.</summary>
     public required string Action { get; init; }
 
     /// <summary>To what.</summary>
@@ -23,7 +23,15 @@ internal sealed record EngineEvent
     [JsonIgnore]
     public string Id => Actor.Id;
 
-    /// <summary>With <c>die</c>: the exit code of the container's first process; null when the engine does not say.</summary>
+    /// <summary>The container's first process has ended; Podman calls it otherwise in some versions.</summary>
+    [JsonIgnore]
+    public bool IsDeath => Action is "die" or "died";
+
+    /// <summary>The container is gone; Podman calls it otherwise.</summary>
+    [JsonIgnore]
+    public bool IsRemoval => Action is "destroy" or "remove";
+
+    /// <summary>With <see cref="IsDeath"/>: the exit code of the container's first process; null when the engine does not say.</summary>
     [JsonIgnore]
     public int? ExitCode => Actor.Attributes.TryGetValue("exitCode", out var text) || Actor.Attributes.TryGetValue("containerExitCode", out text)
         ? int.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var code) ? code : null

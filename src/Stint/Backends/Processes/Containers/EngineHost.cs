@@ -6,7 +6,7 @@ using Stint.Backends.Processes.Sandboxing;
 namespace Stint.Backends.Processes.Containers;
 
 /// <summary>What containers of process functions and of builds share: the engine, the images, the user numbers. Works without an engine too: it is looked for at each start until it is there.</summary>
-internal sealed partial class ContainerHost : IAsyncDisposable
+internal sealed partial class EngineHost : IAsyncDisposable
 {
     // What an engine of two cores starts at a time without each start taking longer (bench/containers). The others wait here, where they can be cancelled.
     private const int ParallelStarts = 4;
@@ -14,14 +14,14 @@ internal sealed partial class ContainerHost : IAsyncDisposable
     private static readonly string[] OwnRoles = [ContainerLabels.ProcessRole, ContainerLabels.BuildRole];
 
     private readonly ProcessBackendOptions _options;
-    private readonly ILogger<ContainerHost> _logger;
+    private readonly ILogger<EngineHost> _logger;
     private readonly SemaphoreSlim _looking = new(1);
     private readonly SemaphoreSlim _starts = new(ParallelStarts);
     private EngineInfo? _info;
 
     /// <summary>Prepares; nothing is sent to the engine yet.</summary>
     /// <exception cref="IOException">A folder cannot be used.</exception>
-    public ContainerHost(EngineClient engine, ProcessBackendOptions options, RuntimeImages images, TimeProvider time, ILogger<ContainerHost> logger)
+    public EngineHost(EngineClient engine, ProcessBackendOptions options, RuntimeImages images, TimeProvider time, ILogger<EngineHost> logger)
     {
         (Engine, _options, Images, Time, _logger) = (engine, options, images, time, logger);
         RunFolder.Prepare(options.RunFolder);
