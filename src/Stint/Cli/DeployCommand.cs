@@ -38,9 +38,13 @@ internal static class DeployCommand
             Whole("--min-instances", "n", "", "min-instances", "Instances that are kept warm."),
             Whole("--max-instances", "n", "", "max-instances", "Most instances at a time."),
         ];
+        var backend = new Option<string>("--backend") { Description = "vm: make a virtual machine of a python3, nodejs or binary function here, and deploy that. Default: the function runs as its file says.", HelpName = "name" };
+        backend.AcceptOnlyFromAmong("vm");
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show the build's output." };
         command.Arguments.Add(folder);
-        foreach (var option in (Option[])[name, module, runtime, .. settings.Select(setting => setting.Option), env, label, verbose]) command.Options.Add(option);
+        foreach (var option in (Option[])[name, module, runtime, .. settings.Select(setting => setting.Option), env, label, backend]) command.Options.Add(option);
+        var machine = LocalVmImage.AddTo(command);
+        command.Options.Add(verbose);
         var json = JsonOption.AddTo(command, "Print the deployed function as JSON.");
 
         command.SetAction(async (parsed, cancellationToken) =>
@@ -53,6 +57,18 @@ internal static class DeployCommand
                 if (Value(parsed, setting.Option) is { } value) toml.Set(setting.Table == Limits ? source.Backend : setting.Table, setting.Key, value);
             foreach (var (key, value) in KeyValueOption.Read(parsed, env)) toml.Set("env", key, TomlEdit.Quote(value));
             foreach (var (key, value) in KeyValueOption.Read(parsed, label)) toml.Set("labels", key, TomlEdit.Quote(value));
+
+            using var made = new TemporaryFolder("stint-vm-");
+            if (parsed.GetValue(backend) is null)
+            {
+                if (machine.FirstGiven(parsed) is { } flag) throw new CliException($"{flag} is for virtual machines: say --backend vm as well, or leave it out.", ExitCode.Usage);
+            }
+            else
+            {
+                await machine.MakeAsync(session, parsed, toml.ToString(), source.CodeFolder, made.Path, parsed.GetValue(verbose), cancellationToken);
+                source = FunctionSource.OfMachine(made.Path);
+                toml = new TomlEdit(source.Toml);
+            }
 
             using var client = globals.Connect(parsed, session);
             var target = Target(path, parsed.GetValue(name), parsed.GetValue(module));

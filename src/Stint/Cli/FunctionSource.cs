@@ -43,6 +43,9 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
         return new FunctionSource($"[process]\nruntime = {TomlEdit.Quote(found)}\n", folder);
     }
 
+    /// <summary>The folder that <see cref="LocalVmImage"/> has made.</summary>
+    public static FunctionSource OfMachine(string folder) => Read(folder, null);
+
     /// <summary>Whether <c>npm install</c> will make <c>node_modules</c> anew, so that sending it is a waste.</summary>
     public bool HasNodeDependencies()
     {
