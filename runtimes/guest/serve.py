@@ -6,8 +6,9 @@ a function answers the same in both.
     2  requests off a connection (RFC 9112), the body's framing taken off         Client, Body
     3  one request: both directions at once, as fast as the slower side           Exchange
     4  the callback, then a thread for each connection                            main
+    5  once more when the machine goes on from a snapshot                         resumed
 
-Started as `python3 -I -S -B STINT/runtimes/guest/serve.py [CALLBACK [PORT]]` by init, Python 3.9 or newer; STINT/function has the settings. Only the daemon of the host speaks to it: the limits here guard
+Started as `python3 -I -S -B STINT/runtimes/guest/serve.py [CALLBACK [PORT [ON-RESUME]]]` by init, Python 3.9 or newer; STINT/function has the settings. Only the daemon of the host speaks to it: the limits here guard
 against mistakes, not against crowds.
 """
 import posix
@@ -34,6 +35,9 @@ AHEAD = 4 * PIECE  # what a client has not taken yet, before the function has to
 HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 CONTROLS = frozenset((*range(9), *range(10, 32), 127))
+
+#: Where the host tells that the machine has resumed. Nobody else knows the path; None = nowhere.
+ON_RESUME = sys.argv[3].encode() if len(sys.argv) > 3 and sys.argv[3] else None
 
 
 class ContractBroken(Exception):
@@ -182,6 +186,9 @@ class Client:
                     request = self.read()
                 except BadRequest as e:
                     self.socket.sendall(error(400, str(e), b"", b"", b"Connection: close\r\n"))
+                    return
+                if request.path == ON_RESUME and request.method == b"POST":
+                    resumed(self, request)
                     return
                 connection = function.free.get()
                 try:
@@ -579,6 +586,30 @@ REASONS = {
     307: b"Temporary Redirect", 308: b"Permanent Redirect", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 409: b"Conflict", 429: b"Too Many Requests",
     500: b"Internal Server Error", 501: b"Not Implemented", 503: b"Service Unavailable",
 }
+
+
+def resumed(client, request):
+    """Takes over what a machine that went on from a snapshot cannot know: the time, and random numbers that its siblings do not have (docs/microvms.md)."""
+    from fcntl import ioctl
+    from time import CLOCK_REALTIME, clock_settime
+
+    body = Body(request, client.buffer)
+    random = body.take(512)
+    while not body.done and len(random) < 512:
+        client.receive()
+        random += body.take(512 - len(random))
+    try:
+        clock_settime(CLOCK_REALTIME, float(request.headers.get(b"X-Stint-Time", b"")))
+        descriptor = posix.open("/dev/urandom", posix.O_WRONLY)
+        try:
+            ioctl(descriptor, 0x40085203, Struct(f"ii{len(random)}s").pack(8 * len(random), len(random), random))  # RNDADDENTROPY, random(4)
+            ioctl(descriptor, 0x5207)  # RNDRESEEDCRNG: at once, not when it is due
+        finally:
+            posix.close(descriptor)
+    except (OSError, ValueError) as e:
+        client.socket.sendall(error(500, f"the machine has not resumed: {e}", request.accept, request.call_id, b"Connection: close\r\n"))
+        return
+    client.socket.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 
 
 # 4 -----------------------------------------------------------------------------------------------------------------------------------------------

@@ -90,6 +90,14 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
             _key = SnapshotStore.KeyOf(version, program, _usesKvm);
             if (mayResume) await FindSnapshotAsync(_key, cancellationToken).ConfigureAwait(false);
         }
+        // One that does not come out of its snapshot leaves time to boot another.
+        using var half = new CancellationTokenSource(Resumes ? version.Spec.BootTimeout / 2 : Timeout.InfiniteTimeSpan, host.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, half.Token);
+        await RunAsync(either.Token).ConfigureAwait(false);
+    }
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
         _user = host.Launcher.TakeUser();
         _stage = "its network was not ready in time";
         var plan = await PlanAsync(cancellationToken).ConfigureAwait(false);
@@ -139,7 +147,7 @@ internal sealed class VirtualMachine(VmHost host, FunctionVersion version) : IAs
     public string Explain(Exception failure)
     {
         var text = failure is OperationCanceledException
-            ? string.Create(CultureInfo.InvariantCulture, $"it was not ready within {version.Spec.BootTimeout.TotalSeconds:0.##} s (boot-timeout): {_readiness?.Problem ?? _stage}")
+            ? string.Create(CultureInfo.InvariantCulture, $"it was not ready within {version.Spec.BootTimeout.TotalSeconds / (Resumes ? 2 : 1):0.##} s ({(Resumes ? "half the " : "")}boot-timeout): {_readiness?.Problem ?? _stage}")
             : failure.Message;
         if (failure is OperationCanceledException && !_usesKvm) text += ". KVM does not work here, so that QEMU interprets the guest, which is slow: a longer boot-timeout may do";
         return _console?.WithTail(text) ?? text;

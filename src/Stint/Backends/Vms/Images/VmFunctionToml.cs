@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using Stint.Functions;
 using Stint.Functions.Specification;
 
@@ -24,6 +25,8 @@ internal static class VmFunctionToml
         // The environment is on the disk already.
         var calls = FunctionToml.Write(spec with { Process = null, Env = new Dictionary<string, string>() }).TrimEnd();
         var required = string.Create(CultureInfo.InvariantCulture, $"keepalive = {(spec.KeepAlive == Timeout.InfiniteTimeSpan ? -1 : spec.KeepAlive.TotalSeconds)}\nconcurrent-requests = {spec.ConcurrentRequests}\n");
+        // Any caller of the function may ask for any path of the guest: nobody but the daemon is to know this one.
+        var resumed = $"/resumed-{RandomNumberGenerator.GetHexString(32, lowercase: true)}";
         // Before any table that the rest may have.
         var rest = string.Join('\n', calls.Split('\n').Where(static line => !line.StartsWith("keepalive ", StringComparison.Ordinal) && !line.StartsWith("concurrent-requests ", StringComparison.Ordinal)));
         return string.Create(CultureInfo.InvariantCulture, $"""
@@ -35,16 +38,17 @@ internal static class VmFunctionToml
             image = "{VmImage.DiskName}"
             memory = {spec.Process!.MemoryMiB}
             cpus = {Processors(spec.Process)}
-            cmdline = "{CommandLine}"
+            cmdline = "{CommandLine} on-resume={resumed}"
+            on-resume = "{resumed}"
             hypervisor = {Hypervisor(hypervisor)}
 
             """);
     }
 
-    // The disk is mounted read-only, so it needs no copy. A stock kernel finds microvm's devices by ACPI, and asks its clock for the time of day.
+    // The disk is mounted read-only, so all share it; Firecracker attaches it so only below a second one, which may be as small as it likes. A stock kernel finds microvm's devices by ACPI, and asks its clock for the time of day.
     private static string Hypervisor(string name) => name switch
     {
-        "firecracker" => "{ type = \"firecracker\", copy-rootfs = false }",
+        "firecracker" => "{ type = \"firecracker\" }\noverlay = 1",
         "qemu" => "{ type = \"qemu\", disk-type = \"block\" }",
         _ => "{ type = \"microvm\", disk-type = \"block\", rtc = true, acpi = true }",
     };
