@@ -6,8 +6,10 @@ command -v qemu-system-x86_64 >/dev/null 2>&1 || packages="$packages qemu-system
 command -v busybox >/dev/null 2>&1 || packages="$packages busybox-static"
 [ -x /sbin/mke2fs ] || [ -x /usr/sbin/mke2fs ] || packages="$packages e2fsprogs"
 kernels=/var/cache/stint/kernels
+kernels9p=/var/cache/stint/kernels-9p # not where the builder looks: it takes the first that it finds
 have_kernel() { ls "$kernels"/linux-image-*/boot/vmlinuz-* >/dev/null 2>&1; }
-[ -n "$packages" ] || ! have_kernel || exit 0
+have_9p() { [ -d "$kernels9p/boot" ]; }
+[ -n "$packages" ] || ! have_kernel || ! have_9p || exit 0
 
 if [ "$(id -u)" != 0 ]; then
     echo "the tests of virtual machines need root once, for packages and a kernel: sudo $0" >&2
@@ -17,11 +19,19 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 # shellcheck disable=SC2086 # several words
 [ -z "$packages" ] || apt-get install -y -q --no-install-recommends $packages
-have_kernel && exit 0
-kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-(cd "$folder" && apt-get -q download "$kernel")
-mkdir -p "$kernels"
-dpkg-deb -x "$folder"/*.deb "$folder/unpacked"
-mv "$folder/unpacked" "$kernels/$kernel"
+
+# fetch META TARGET: unpacks the kernel that a meta package stands for.
+fetch() {
+    kernel=$(apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+    mkdir "$folder/$1"
+    (cd "$folder/$1" && apt-get -q download "$kernel")
+    dpkg-deb -x "$folder/$1"/*.deb "$folder/$1/unpacked"
+    mkdir -p "$(dirname "$2")"
+    mv "$folder/$1/unpacked" "$2"
+}
+
+if ! have_kernel; then fetch linux-image-cloud-amd64 "$kernels/$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)"; fi
+# The one for virtual machines has no 9p.
+if ! have_9p; then fetch linux-image-amd64 "$kernels9p"; fi
