@@ -18,6 +18,7 @@ internal sealed class ContainerLogs(EngineClient engine, TimeProvider time)
     {
         var stdout = new Follower(new LineSplitter(line => onLine(OutputKind.Stdout, line)));
         var stderr = new Follower(new LineSplitter(line => onLine(OutputKind.Stderr, line)));
+        var isRunning = true;
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
@@ -25,12 +26,15 @@ internal sealed class ContainerLogs(EngineClient engine, TimeProvider time)
                 var latest = Math.Max(stdout.Last, stderr.Last);
                 stdout.Resume();
                 stderr.Resume();
-                var query = new LogsQuery { Follow = true, Timestamps = true, Since = latest > 0 ? latest - Disorder : null };
+                var query = new LogsQuery { Follow = isRunning, Timestamps = true, Since = latest > 0 ? latest - Disorder : null };
                 await using var output = await engine.Containers.OpenLogsAsync(id, query, cancellationToken);
                 while (await output.ReadAsync(cancellationToken) is { } piece)
                     if ((piece.Kind is OutputKind.Stderr ? stderr : stdout).Take(piece)) pause = FirstPause;
+                if (!isRunning) break;
                 // An engine that is stopped in good order ends the output of containers that go on without it.
-                if (!(await engine.Containers.InspectAsync(id, cancellationToken)).State.Running) break;
+                isRunning = (await engine.Containers.InspectAsync(id, cancellationToken)).State.Running;
+                // Docker may end what it tells a follower before its last lines when a container prints much and ends at once (moby's followLogs): they are read when all has been written.
+                if (!isRunning) continue;
             }
             catch (EngineException gone) when (gone.Fault is EngineFault.NoContainer)
             {
