@@ -61,6 +61,18 @@ internal sealed record DaemonOptions
     /// <summary><c>docker-base</c>: for <c>backend = "docker"</c>, the images with the interpreters of the runtimes. Default for each: what <c>stint image build RUNTIME</c> makes.</summary>
     public IReadOnlyDictionary<Runtime, string> DockerBase { get; init; } = NoImages;
 
+    /// <summary><c>container-subnets</c>: where functions' container networks get their addresses; each function has a block of its own.</summary>
+    public IReadOnlyList<IPNetwork> ContainerSubnets { get; init; } = [IPNetwork.Parse("10.101.0.0/16")];
+
+    /// <summary><c>container-spares</c>: containers that are created ahead, not started, for each version of a <c>[container]</c> function in use; 0 = none.</summary>
+    public int ContainerSpares { get; init; } = 1;
+
+    /// <summary><c>container-starts</c>: containers that are created or started at a time.</summary>
+    public int ContainerStarts { get; init; } = 4;
+
+    /// <summary><c>callback-port</c>: where UniFaaS's guests say that they are ready, at the gateways of functions' networks only.</summary>
+    public int CallbackPort { get; init; } = 3000;
+
     /// <summary><c>network-default</c>: what <c>network</c> is for functions that do not say: <c>outbound</c> (default) or <c>none</c>.</summary>
     public NetworkAccess NetworkDefault { get; init; } = NetworkAccess.Outbound;
 
@@ -75,17 +87,6 @@ internal sealed record DaemonOptions
 
     /// <summary><c>network-stock</c>: networks for process functions, and taps for virtual machines, that are made ahead once that kind is in use.</summary>
     public int NetworkStock { get; init; } = 4;
-    /// <summary><c>container-subnets</c>: where functions' container networks get their addresses; each function has a block of its own.</summary>
-    public IReadOnlyList<IPNetwork> ContainerSubnets { get; init; } = [IPNetwork.Parse("10.101.0.0/16")];
-
-    /// <summary><c>container-spares</c>: containers that are created ahead, not started, for each version of a <c>[container]</c> function in use; 0 = none.</summary>
-    public int ContainerSpares { get; init; } = 1;
-
-    /// <summary><c>container-starts</c>: containers that are created or started at a time.</summary>
-    public int ContainerStarts { get; init; } = 4;
-
-    /// <summary><c>callback-port</c>: where UniFaaS's guests say that they are ready, at the gateways of functions' networks only.</summary>
-    public int CallbackPort { get; init; } = 3000;
 
     /// <summary><c>vm-folder</c>: where virtual machines' own files are while they run. Default <c>faas</c> in the folder for temporary files, as UniFaaS has it.</summary>
     public string? VmFolder { get; init; }

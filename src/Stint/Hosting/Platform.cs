@@ -167,7 +167,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         Runtimes.Problem,
         Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
-        Options.Backend == RuntimeBackend.Process ? Runtimes.Host.NetworkPolicy.Warning : null,
+        Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
     }.OfType<string>();
 

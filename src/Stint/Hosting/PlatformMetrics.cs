@@ -100,9 +100,12 @@ internal static class PlatformMetrics
         }
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
-        if (platform.Runtimes.Host.Networks is { IsReady: true } or { Problem: not null })
-            text.Family("stint_outbound_available", MetricKind.Gauge, "1 when functions can have a way to the world; not there before one needs it.").Sample(platform.Runtimes.Host.Networks.IsReady ? 1 : 0);
-        text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(platform.Runtimes.Host.Networks.Count);
+        if (platform.Runtimes.Networks is { } networks)
+        {
+            if (networks is { IsReady: true } or { Problem: not null })
+                text.Family("stint_outbound_available", MetricKind.Gauge, "1 when functions can have a way to the world; not there before one needs it.").Sample(networks.IsReady ? 1 : 0);
+            text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(networks.Count);
+        }
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
     }
 

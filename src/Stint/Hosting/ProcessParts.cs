@@ -37,6 +37,12 @@ internal sealed class ProcessParts : RuntimeParts
     public override string? LimitsProblem => Host.LimitsProblem;
 
     /// <inheritdoc/>
+    public override ISandboxNetworks? Networks => Host.Networks;
+
+    /// <inheritdoc/>
+    public override string? NetworkWarning => Host.NetworkPolicy.Warning;
+
+    /// <inheritdoc/>
     public override Task StartAsync(CancellationToken cancellationToken) => Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken));
 
     /// <inheritdoc/>

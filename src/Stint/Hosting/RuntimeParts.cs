@@ -1,4 +1,5 @@
 using Stint.Backends.Processes;
+using Stint.Backends.Processes.Sandboxing;
 using Stint.Functions.Builds;
 using Stint.Network;
 
@@ -24,6 +25,12 @@ internal abstract class RuntimeParts : IAsyncDisposable
 
     /// <summary>Why limits of memory, processes and cpu are not enforced; null when they are.</summary>
     public abstract string? LimitsProblem { get; }
+
+    /// <summary>The ways to the world of sandboxes; null where they are no business of ours.</summary>
+    public virtual ISandboxNetworks? Networks => null;
+
+    /// <summary>What an operator should know of functions' networks; null when there is nothing.</summary>
+    public virtual string? NetworkWarning => null;
 
     /// <summary>Looks whether functions will run, and does ahead what can be done.</summary>
     public abstract Task StartAsync(CancellationToken cancellationToken);

@@ -22,7 +22,7 @@ internal static class FunctionViews
         var pool = platform.Router.Find(function.Name)?.Describe();
         var counters = platform.Router.Find(function.Name)?.Counters;
         var spec = function.Serving?.Spec ?? function.Spec;
-        var network = spec?.Process is { } process ? platform.Runtimes.Host.NetworkPolicy.Describe(process.Network) : default;
+        var network = spec?.Process is { } process ? platform.Runtimes.Launcher.Describe(process.Network) : default;
         return Fill(platform, function, new FunctionDetailView
         {
             Name = function.Name.Name,

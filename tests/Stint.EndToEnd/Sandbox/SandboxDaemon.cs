@@ -20,23 +20,26 @@ public class SandboxDaemon : SharedDaemon
     /// <summary>Text in the victim's code that nobody else may read.</summary>
     internal const string Secret = "the-secret-of-the-victim";
 
-    /// <summary>The network of the daemon's host.</summary>
-    internal NetworkNamespace Namespace { get; private set; } = null!;
+    /// <summary>The network of the daemon's host; null = that of the test.</summary>
+    internal NetworkNamespace? Namespace { get; private set; }
 
     /// <inheritdoc/>
     public override async Task DisposeAsync()
     {
         await base.DisposeAsync();
-        Namespace.Dispose();
+        Namespace?.Dispose();
     }
 
     /// <inheritdoc/>
-    private protected override async Task<DaemonSetup> SetupAsync()
+    private protected override async Task<DaemonSetup> SetupAsync() => new() { Flags = Flags, Namespace = Namespace = await MakeNamespaceAsync() };
+
+    /// <summary>Makes the network that the daemon's host has.</summary>
+    private protected virtual async Task<NetworkNamespace?> MakeNamespaceAsync()
     {
-        Namespace = await NetworkNamespace.MakeAsync();
-        using var host = await Namespace.RunAsync(static () => new RouteSocket());
+        var space = await NetworkNamespace.MakeAsync();
+        using var host = await space.RunAsync(static () => new RouteSocket());
         host.SetUp(host.Find("lo")!.Index);
-        return new DaemonSetup { Flags = Flags, Namespace = Namespace };
+        return space;
     }
 
     /// <inheritdoc/>

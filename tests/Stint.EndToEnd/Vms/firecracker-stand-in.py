@@ -359,6 +359,8 @@ def serve(machine, name, path):
             length = b"" if status == 204 else b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(content)
             stream.write(b"HTTP/1.1 %d %s\r\nServer: Firecracker API\r\nConnection: keep-alive\r\n%s\r\n%s" % (status, words.encode(), length, content))
             stream.flush()
+        stream.close()
+        connection.close()
 
 
 def main(arguments):

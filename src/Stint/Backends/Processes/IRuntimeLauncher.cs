@@ -17,6 +17,10 @@ internal interface IRuntimeLauncher
     /// <summary>What of the network a function gets here that asks for this; null = it does not say.</summary>
     /// <exception cref="InstanceStartException">It asks for what it cannot have here; the message says why.</exception>
     ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken);
+
+    /// <summary>What of the network a function has that asks for this, as far as is known now; and why it has less than it should.</summary>
+    (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked);
+
     /// <summary>Makes what all runtimes of a kind need once, however long that takes; later it costs nothing.</summary>
     /// <exception cref="InstanceStartException">It cannot be made; the message says why.</exception>
     ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken);

@@ -29,10 +29,11 @@ internal sealed record ProcessBackendOptions
     /// <summary>The Node.js interpreter, or null when there is none.</summary>
     public string? NodeJs { get; init; }
 
-    /// <summary>What functions get of the network that do not say.</summary>
-    public required NetworkAccess NetworkDefault { get; init; }
     /// <summary>Both.</summary>
     public RuntimeInterpreters Interpreters => new(Python3, NodeJs);
+
+    /// <summary>What functions get of the network that do not say.</summary>
+    public required NetworkAccess NetworkDefault { get; init; }
 
     /// <summary>The name of this daemon's control group.</summary>
     public required string GroupName { get; init; }

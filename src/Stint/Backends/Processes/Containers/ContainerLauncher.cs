@@ -13,14 +13,6 @@ internal sealed class ContainerLauncher(EngineHost host) : IRuntimeLauncher
     public bool HasOwnView => true;
 
     /// <inheritdoc/>
-    public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) => asked switch
-    {
-        null => new(NetworkAccess.None),
-        NetworkAccess.Outbound => throw new InstanceStartException("process functions in containers have no network of the kind \"outbound\"; use \"host\" or \"none\", or backend = \"process\""),
-        { } plain => new(plain),
-    };
-
-    /// <inheritdoc/>
     public async ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken)
     {
         if (host.Images.Knows(runtime)) return;
@@ -34,6 +26,14 @@ internal sealed class ContainerLauncher(EngineHost host) : IRuntimeLauncher
             throw new InstanceStartException(failure.Message, failure) { IsHostsFault = true };
         }
     }
+
+    /// <summary>Networks of containers are the engine's, and lead to this host's addresses as well: that is not what <c>outbound</c> promises.</summary>
+    public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) => asked == NetworkAccess.Outbound
+        ? throw new InstanceStartException("network = \"outbound\" cannot be had with backend = \"docker\": containers' networks are the engine's, and lead to this host as well. Use \"none\" or \"host\", or backend = \"process\"") { IsHostsFault = true }
+        : new(asked ?? NetworkAccess.None);
+
+    /// <inheritdoc/>
+    public (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked) => (asked ?? NetworkAccess.None, null);
 
     /// <inheritdoc/>
     public IRuntimeProcess Create(RuntimePlan plan) => new ContainerProcess(host, plan);

@@ -16,11 +16,14 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
     public bool HasOwnView => host.Sandbox is not null;
 
     /// <inheritdoc/>
+    public ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    /// <inheritdoc/>
     public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) =>
         host.Sandbox is null ? new(NetworkAccess.Host) : host.NetworkPolicy.ResolveAsync(asked, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    public (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked) => host.Sandbox is null ? (NetworkAccess.Host, null) : host.NetworkPolicy.Describe(asked);
 
     /// <inheritdoc/>
     public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits, plan.Key.Network,

@@ -27,7 +27,8 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     private readonly ILogger<ProcessHost> _logger;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Stock<Made> _stock;
-    private int _count;
+    private readonly Lock _lock = new();
+    private readonly HashSet<Made> _all = [];
     private long _failedAt;
     private volatile bool _isReady;
     private volatile string? _problem;
@@ -43,7 +44,10 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     public bool IsReady => _isReady;
 
     /// <inheritdoc/>
-    public int Count => Volatile.Read(ref _count);
+    public int Count
+    {
+        get { lock (_lock) return _all.Count; }
+    }
 
     /// <inheritdoc/>
     public string? Problem => _problem;
@@ -109,6 +113,10 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     public async ValueTask DisposeAsync()
     {
         await _stock.DisposeAsync().ConfigureAwait(false);
+        // Also of those that nobody waited for when they were given up.
+        Made[] left;
+        lock (_lock) left = [.. _all];
+        await Task.WhenAll(left.Select(static made => made.EndAsync())).ConfigureAwait(false);
         _turn.Dispose();
     }
 
@@ -146,8 +154,8 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     {
         var program = UserNetworkProgram.Find(_options.Subnet) ?? throw new NetworkUnavailableException(Missing() ?? "slirp4netns is not installed");
         var folder = Directory.CreateDirectory(Path.Combine(_options.Folder, Guid.NewGuid().ToString("N")));
-        Interlocked.Increment(ref _count);
-        var made = new Made(folder.FullName, () => Interlocked.Decrement(ref _count));
+        var made = new Made(folder.FullName, Forget);
+        lock (_lock) _all.Add(made);
         try
         {
             var names = ResolverFile.Make(_options.NameServers, program.NameServer);
@@ -166,6 +174,11 @@ internal sealed partial class UserNetworks : ISandboxNetworks
         }
     }
 
+    private void Forget(Made made)
+    {
+        lock (_lock) _all.Remove(made);
+    }
+
     private string Rules(UserNetworkProgram program, IReadOnlyList<uint> names)
     {
         using var host = new RouteSocket();
@@ -180,7 +193,7 @@ internal sealed partial class UserNetworks : ISandboxNetworks
     private static partial void Lost(ILogger logger, string said);
 
     /// <summary>One network: its processes and its files.</summary>
-    private sealed class Made(string folder, Action ended)
+    private sealed class Made(string folder, Action<Made> ended)
     {
         // $1 is the file of rules. A default route is what both programs make last.
         private const string Hold = """
@@ -245,11 +258,11 @@ internal sealed partial class UserNetworks : ISandboxNetworks
             {
                 Directory.Delete(folder, recursive: true);
             }
-            catch (IOException)
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
                 // The folder of a daemon whose state was removed under it; at the next start it goes as a whole.
             }
-            ended();
+            ended(this);
         }
 
         private async Task UntilAsync(Task wanted, ChildProcess process, string failure)
