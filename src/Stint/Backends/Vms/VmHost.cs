@@ -136,6 +136,7 @@ internal sealed partial class VmHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Namespaces.DisposeAsync().ConfigureAwait(false);
+        _probe?.Dispose();
         try
         {
             Folders.RemoveRoot();

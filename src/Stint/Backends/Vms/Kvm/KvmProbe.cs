@@ -9,9 +9,7 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Stint.Backends.Processes;
 using Stint.Backends.Processes.Limits;
-using Stint.Backends.Processes.Sandboxing;
 using Stint.Functions.Bundles;
 using Stint.Telemetry.Logs;
 
@@ -22,7 +20,7 @@ namespace Stint.Backends.Vms.Kvm;
 /// <param name="qemu">QEMU.</param>
 /// <param name="folder">Where guest and result are kept.</param>
 /// <param name="time">For limits.</param>
-internal sealed class KvmProbe(HypervisorLauncher launcher, string qemu, string folder, TimeProvider time)
+internal sealed class KvmProbe(HypervisorLauncher launcher, string qemu, string folder, TimeProvider time) : IDisposable
 {
     private const int MemoryMiB = 16;
     private static readonly TimeSpan WallLimit = TimeSpan.FromSeconds(2);
@@ -56,6 +54,9 @@ internal sealed class KvmProbe(HypervisorLauncher launcher, string qemu, string 
         await File.WriteAllBytesAsync(ResultFile, JsonSerializer.SerializeToUtf8Bytes(finding, KvmJson.Default.KvmFinding), cancellationToken).ConfigureAwait(false);
         return finding;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _turn.Dispose();
 
     private string ResultFile => Path.Combine(folder, "kvm.json");
 
