@@ -90,14 +90,14 @@ public sealed partial class VmTests(VmGuests guests, VmTests.VmDaemon shared) : 
         var numbers = new HashSet<string>();
         for (var call = 0; call < 3; call++)
         {
-            var sent = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0;
+            var sent = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0;
             var (status, body) = await CallWhenThereAsync("once", "x");
             Assert.True(status == 200, body);
             var words = body.Split(' ');
             Assert.Equal("1", words[0]);
             Assert.True(numbers.Add(words[1]), "two machines have the same random numbers");
             // Of those that resume; the first has the time of its own clock, of whole seconds.
-            if (call > 0) Assert.InRange(double.Parse(words[2], CultureInfo.InvariantCulture), sent - 0.1, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0 + 0.1);
+            if (call > 0) Assert.InRange(double.Parse(words[2], CultureInfo.InvariantCulture), sent - 0.1, TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0 + 0.1);
         }
         await Retry.UntilAsync("the last has gone", () => HypervisorProcess.Of(Daemon).Count == 0);
     }

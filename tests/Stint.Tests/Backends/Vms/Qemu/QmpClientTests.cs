@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using Stint.Backends.Vms.Qemu;
 
 namespace Stint.Tests.Backends.Vms.Qemu;
