@@ -435,6 +435,8 @@ class Exchange:
                         self.cancel()
                 if event & POLLOUT:
                     self.flush_output()
+                    if self.begun:
+                        self.answer()
                 elif event & POLLRDHUP:
                     self.cancel()
 
@@ -455,7 +457,16 @@ class Exchange:
             self.input += frame(CANCEL)
 
     def answer(self):
-        """Takes the frames of the answer that have come."""
+        """Takes the frames of the answer that have come, as far as the client takes what is in them: nobody tells of those that have been received and wait here."""
+        while self.take_frames():
+            self.flush_output()
+            if self.output:
+                break
+        self.flush_output()
+
+    def take_frames(self):
+        """Whether there may be more: the client has to take some first."""
+        starved = False
         while self.answering and len(self.output) < AHEAD:
             try:
                 found = self.connection.next(wait=False)
@@ -463,6 +474,7 @@ class Exchange:
                 self.connection.socket.close()
                 SimpleQueue().get()  # The thread that watches the process ends the machine and says why.
             if found is None:
+                starved = True
                 break
             kind, flags, status, head, body = found
             if kind == FAILURE:
@@ -480,7 +492,7 @@ class Exchange:
             # The function wanted no more of the body. What still comes of it belongs to nobody.
             self.sending = self.keeps = False
             self.input += frame(CANCEL)
-        self.flush_output()
+        return self.answering and not starved
 
     def write_head(self, status, head, body):
         if not 200 <= status <= 599:

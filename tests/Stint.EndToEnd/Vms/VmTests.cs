@@ -135,7 +135,7 @@ public sealed partial class VmTests(VmGuests guests, VmTests.VmDaemon shared) : 
         (await Daemon.CliAsync("deploy", folder, "--backend", "vm")).Good();
         Assert.Equal((200, "me from function\n"), await Daemon.CallAsync("shell", "me"));
         Assert.Equal("vm", (await Daemon.DescribeAsync("shell")).GetProperty("runtime").GetString());
-        (await Daemon.CliAsync("rm", "shell", "--yes")).Good();
+        (await Daemon.CliAsync("rm", "shell")).Good();
         await Retry.UntilAsync("its machine has gone", () => HypervisorProcess.Of(Daemon).Count == 0);
         Assert.False(Directory.Exists(Path.Combine(Daemon.State, "vms", "snapshots", "shell")));
     }
