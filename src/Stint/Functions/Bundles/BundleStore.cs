@@ -128,6 +128,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
                 // Packages may link to the function's own code (npm's file: packages), so links are checked in the whole.
                 CodeTree.Check(copy, CodeTree.Walk(copy));
             }
+            if (process.Runtime == Runtime.NodeJs) await CompileNodeJsAsync(process, copy, cancellationToken);
             return Place(copy, made.Hash);
         }
         finally
@@ -169,6 +170,19 @@ internal sealed partial class BundleStore : IAsyncDisposable
         return new BundleLease(this, hash, Path.Combine(_bundles, hash));
     }
 
+    private async Task CompileNodeJsAsync(ProcessSpec process, string copy, CancellationToken cancellationToken)
+    {
+        var scratch = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
+        try
+        {
+            await NodeJsCompiled.MakeAsync(_sandbox, _tools, process, copy, scratch, _options, cancellationToken);
+        }
+        finally
+        {
+            DeleteQuietly(scratch, "of a compiler that ended");
+        }
+    }
+
     /// <summary>Package tools are heavy, so only so many run at a time; functions without dependencies never wait for them.</summary>
     private async Task InstallAsync(DependencySet set, string key, string copy, Action<string> onLine, CancellationToken cancellationToken)
     {
@@ -189,6 +203,8 @@ internal sealed partial class BundleStore : IAsyncDisposable
         CodeTree.Check(folder, entries);
         CodeCheck.Require(process.Runtime, folder);
         var code = BundleHash.OfCode(folder, entries, process.Runtime);
+        // What V8 compiled is for one heap limit only.
+        if (process.Runtime == Runtime.NodeJs) code = BundleHash.OfTexts(code, NodeJsCompiled.HeapFlag(process.MemoryMiB));
         if (DependencySet.Read(process, folder) is not { } set) return (code, null, "");
         var key = await _dependencies.KeyAsync(set, code, cancellationToken);
         return (BundleHash.OfTexts(code, key), set, key);
