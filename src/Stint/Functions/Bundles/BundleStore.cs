@@ -137,19 +137,6 @@ internal sealed partial class BundleStore : IAsyncDisposable
         }
     }
 
-    private async Task CompileNodeJsAsync(ProcessSpec process, string copy, CancellationToken cancellationToken)
-    {
-        var scratch = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
-        try
-        {
-            await NodeJsCompiled.MakeAsync(_sandbox, _tools, process, copy, scratch, _options, cancellationToken);
-        }
-        finally
-        {
-            DeleteQuietly(scratch, "of a compiler that ended");
-        }
-    }
-
     private BundleLease GetOrPin(IReadOnlyList<VmFile> files, CancellationToken cancellationToken)
     {
         VmFiles.Check(files);
@@ -181,6 +168,19 @@ internal sealed partial class BundleStore : IAsyncDisposable
         }
         DurableTree.FlushFolder(_bundles);
         return new BundleLease(this, hash, Path.Combine(_bundles, hash));
+    }
+
+    private async Task CompileNodeJsAsync(ProcessSpec process, string copy, CancellationToken cancellationToken)
+    {
+        var scratch = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
+        try
+        {
+            await NodeJsCompiled.MakeAsync(_sandbox, _tools, process, copy, scratch, _options, cancellationToken);
+        }
+        finally
+        {
+            DeleteQuietly(scratch, "of a compiler that ended");
+        }
     }
 
     /// <summary>Package tools are heavy, so only so many run at a time; functions without dependencies never wait for them.</summary>
