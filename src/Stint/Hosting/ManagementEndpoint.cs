@@ -61,7 +61,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
         _app.MapGet("/metrics", context =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-            return context.Response.WriteAsync(PlatformMetrics.Render(platform));
+            return PlatformMetrics.WriteAsync(platform, context.Response.BodyWriter, context.RequestAborted);
         });
         new ManagementRoutes(platform, endpoints).Map(_app);
         new TinyFaasRoutes(platform, endpoints).Map(_app);

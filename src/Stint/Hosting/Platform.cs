@@ -82,7 +82,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
-                new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
+                new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds), Runtimes = processes.Runtimes }, time, loggers.CreateLogger<BundleStore>());
             Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
             _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
