@@ -19,6 +19,10 @@ CODE = {
 }
 
 
+# Of functions with a network; not the default, which a daemon of this machine may have.
+SUBNET = ["--network-subnet", "10.213.0.0/16"]
+
+
 class BenchError(Exception):
     """Something that makes the figures worthless; the message is for the person at the terminal."""
 
@@ -31,6 +35,7 @@ class Workspace:
         self.folder.chmod(0o755)  # sandboxed functions run as another user
         self._executable = [executable] if executable else None
         self._process = None
+        self._help = None
         self._count = 0
 
     def __enter__(self):
@@ -54,7 +59,9 @@ class Workspace:
 
     def has_option(self, name):
         """Whether this program's daemon knows a setting."""
-        return f"{name} " in subprocess.run([*self._executable, "up", "--help"], capture_output=True, text=True, check=True).stdout
+        if self._help is None:
+            self._help = subprocess.run([*self._executable, "up", "--help"], capture_output=True, text=True, check=True).stdout
+        return f"{name} " in self._help
 
     def start(self, functions, *flags):
         """A daemon over new folders with these functions: name → (runtime, lines of function.toml before [process], lines after)."""
@@ -72,7 +79,7 @@ class Workspace:
         (home / "functions").mkdir(parents=True, exist_ok=True)
         self.port, self.management = free_port(), free_port()
         command = [*self._executable, "up", "-r", home / "functions", "--state", home / "state", "--run", home / "run", "--http-port", self.port, "--coap-port", -1,
-                   "--grpc-port", -1, "--management-port", self.management, "--listen", "127.0.0.1", "-l", "warn", *flags]
+                   "--grpc-port", -1, "--management-port", self.management, "--listen", "127.0.0.1", "-l", "warn", *(SUBNET if self.has_option(SUBNET[0]) else []), *flags]
         self._log = home / "log"
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

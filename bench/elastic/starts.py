@@ -9,6 +9,7 @@ from client import Client
 from daemon import BenchError, quantile, table
 
 RUNTIMES = ("python3", "nodejs", "binary")
+NETWORKS = ("none", "outbound")
 WARM_UP = 3
 
 # Seconds between the end of an instance and the next call: what the end leaves to do is not to be measured, and the background has the time to make a new spare, as between calls of a quiet function.
@@ -23,7 +24,7 @@ FLOORS = {
 BUBBLEWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "/bin/true"]
 
 
-def measure(workspace, runtimes, count, spares, say):
+def measure(workspace, runtimes, networks, count, spares, say):
     modes = {
         "nothing waits": ["--spares", 0, "--empty-sandboxes", 0],
         "an empty sandbox waits": ["--spares", 0, "--empty-sandboxes", 1],
@@ -32,15 +33,18 @@ def measure(workspace, runtimes, count, spares, say):
     if not workspace.has_option("--empty-sandboxes"):
         del modes["an empty sandbox waits"]
         modes = {mode: flags[:2] for mode, flags in modes.items()}
+    if not workspace.has_option("--network-default"):
+        networks = ["none"]
     results = {"starts": count, "modes": list(modes), "cold": {}, "floors": {}}
-    functions = {f"cold-{runtime}": (runtime, "keepalive = 0", "") for runtime in runtimes}
+    functions = {f"cold-{runtime}-{network}": (runtime, "keepalive = 0", f'network = "{network}"') for runtime in runtimes for network in networks}
     for mode, flags in modes.items():
         workspace.start(functions, *flags)
         for runtime in runtimes:
             say(f"{runtime}, {mode}")
-            cold, floor = asyncio.run(_cold(workspace, f"cold-{runtime}", FLOORS[runtime], count))
-            results["cold"][f"{runtime}/{mode}"] = cold
-            results["floors"][f"{runtime}/{mode}"] = floor
+            cold, floor = asyncio.run(_cold(workspace, {network: f"cold-{runtime}-{network}" for network in networks}, FLOORS[runtime], count))
+            for network in networks:
+                results["cold"][f"{runtime}/{mode}/{network}"] = cold[network]
+                results["floors"][f"{runtime}/{mode}/{network}"] = floor
     workspace.stop()
     say("floors of sandboxes")
     results["floors"]["bwrap"] = _spawn(BUBBLEWRAP, count)
@@ -49,23 +53,25 @@ def measure(workspace, runtimes, count, spares, say):
     return results
 
 
-async def _cold(workspace, function, floor, count):
-    """Milliseconds of the cold calls, and of the bare interpreter just before each: a machine that gets slower for a while slows both."""
-    client, times, bare = Client(workspace.port), [], []
+async def _cold(workspace, functions, floor, count):
+    """Milliseconds of the cold calls by network, in turns, and of the bare interpreter just before each: a machine that gets slower for a while slows all."""
+    client, times, bare = Client(workspace.port), {network: [] for network in functions}, []
     for number in range(count + WARM_UP):
-        _wait_until_gone(workspace, function)
-        time.sleep(PAUSE)
-        if number >= WARM_UP:
-            bare += _spawn(floor, 1, warm_up=0)
-        status, took = await client.call(function)
-        if status != 200:
-            raise BenchError(f"{function} answered {status}")
-        if number >= WARM_UP:
-            times.append(took * 1000)
+        for network, function in functions.items():
+            _wait_until_gone(workspace, function)
+            time.sleep(PAUSE)
+            if number >= WARM_UP:
+                bare += _spawn(floor, 1, warm_up=0)
+            status, took = await client.call(function)
+            if status != 200:
+                raise BenchError(f"{function} answered {status}")
+            if number >= WARM_UP:
+                times[network].append(took * 1000)
     client.close()
-    started = workspace.metric("stint_cold_starts_total", function)
-    if started != count + WARM_UP:
-        raise BenchError(f"{count + WARM_UP} cold calls of {function} started {started:.0f} instances")
+    for function in functions.values():
+        started = workspace.metric("stint_cold_starts_total", function)
+        if started != count + WARM_UP:
+            raise BenchError(f"{count + WARM_UP} cold calls of {function} started {started:.0f} instances")
     return times, bare
 
 
@@ -95,15 +101,15 @@ def _spawn(command, count, warm_up=WARM_UP):
 def render(results):
     rows = []
     for name, times in results["cold"].items():
-        runtime, mode = name.split("/")
+        runtime, mode, network = name.split("/")
         bare = quantile(results["floors"][name], 0.5)
-        rows.append([runtime, mode, *_times(times), f"{bare:.1f} ms", f"{quantile(times, 0.5) / bare:.2f}"])
+        rows.append([runtime, mode, network, *_times(times), f"{bare:.1f} ms", f"{quantile(times, 0.5) / bare:.2f}"])
     rows.sort(key=lambda row: RUNTIMES.index(row[0]))
     for name, title in (("bwrap", "bwrap … true"), ("docker", "docker run … true")):
         if name in results["floors"]:
-            rows.append(["", title, *_times(results["floors"][name]), "", ""])
+            rows.append(["", title, "", *_times(results["floors"][name]), "", ""])
     floors = ", ".join(f"`{' '.join(FLOORS[runtime])}`" for runtime in dict.fromkeys(row[0] for row in rows if row[0]))
-    return (f"### Cold start to first byte, {results['starts']} starts\n\n" + table(["runtime", "", "p50", "p99", "slowest", "bare p50", "p50 / bare"], rows, left=2)
+    return (f"### Cold start to first byte, {results['starts']} starts\n\n" + table(["runtime", "", "network", "p50", "p99", "slowest", "bare p50", "p50 / bare"], rows, left=3)
             + f"\n\nBare: {floors}, from spawn to exit, run between the starts.")
 
 

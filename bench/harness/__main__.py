@@ -10,6 +10,8 @@ bench/run: Stint beside its baselines, in one run.
        or slower favours nobody
     5  cold starts                                                    starts
     6  the tables                                                     report
+
+With --against, two native builds are compared instead                against
 """
 import argparse
 import json
@@ -17,6 +19,7 @@ import statistics
 import sys
 import time
 
+import against
 import builds
 import load
 import machine
@@ -36,29 +39,32 @@ def main():
     parser.add_argument("--seconds", type=float, help="of each measurement (default 1.8, with --quick 0.4)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument("--against", metavar="COMMIT", help="instead: the warm path beside that of an earlier commit, both native; about 10 minutes and those of two builds")
     options = parser.parse_args()
-    try:
-        with Workspace() as workspace:
-            results = measure(workspace, options.only or PARTS, options.seconds or (0.4 if options.quick else 1.8), options.quick)
-    except BenchError as failure:
-        sys.exit(f"bench: {failure}")
-    except KeyboardInterrupt:
-        sys.exit("bench: interrupted")
-    text = report.render(results)
-    print(text)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-    if options.write:
-        report.write(text)
-
-
-def measure(workspace, parts, seconds, quick):
+    seconds = options.seconds or (0.4 if options.quick else 1.8)
     begun = time.monotonic()
 
     def say(what):
         print(f"bench: {time.monotonic() - begun:4.0f} s  {what}", file=sys.stderr, flush=True)
 
+    try:
+        with Workspace() as workspace:
+            kind = against if options.against else report
+            results = against.measure(workspace, options.against, seconds, options.quick, say) if options.against else measure(workspace, options.only or PARTS, seconds, options.quick, say)
+            text = kind.render(results)
+            print(text)
+            if options.json:
+                with open(options.json, "w", encoding="utf-8") as file:
+                    json.dump(results, file, indent=2)
+            if options.write:
+                kind.write(text)
+    except BenchError as failure:
+        sys.exit(f"bench: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted")
+
+
+def measure(workspace, parts, seconds, quick, say):
     say("building")
     commands = {build: getattr(builds, build)() for build in ("native", "jit") if build in parts}
     kestrel = builds.kestrel() if "baselines" in parts else None

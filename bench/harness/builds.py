@@ -2,7 +2,7 @@
 import os
 from pathlib import Path
 
-from workspace import run
+from workspace import BenchError, run
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "artifacts/publish/stint/stint"

@@ -31,6 +31,9 @@ def describe(parts):
 
 
 def _line(*command):
-    # wrk says its version with exit code 1.
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    try:
+        # wrk says its version with exit code 1.
+        output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return "none"
     return output.splitlines()[0].strip() if output.strip() else ""

@@ -1,8 +1,7 @@
 """Figures → Markdown, for the terminal and for docs/benchmarks.md."""
-from builds import ROOT
+import page
 from subjects import RUNTIMES
 
-PAGE = ROOT / "docs/benchmarks.md"
 BEGIN, END = "<!-- begin of the figures: bench/run --write -->", "<!-- end of the figures -->"
 TITLES = {"floor": "floor", "native": "Stint, native", "jit": "Stint, JIT", "kestrel": "bare Kestrel", "node": "bare Node.js `http`", "python": "Python's `http.server`"}
 BARE = {"python3": "python", "nodejs": "node"}
@@ -15,9 +14,7 @@ def render(results):
 
 
 def write(text):
-    page = PAGE.read_text()
-    head, rest = page.split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}")
+    page.write(BEGIN, END, text)
 
 
 def _machine(machine, results):
@@ -45,7 +42,7 @@ def _glance(load):
         kestrel = cells.get(("kestrel", None, size))
         if kestrel:
             rows.append([size_text(size), "(Kestrel alone)", "", "", "", _number(kestrel["rps"]), "", ""])
-    return "### At a glance: requests a second at 8 connections, one instance\n\n" + _table(
+    return "### At a glance: requests a second at 8 connections, one instance\n\n" + table(
         ["body", "echo in", "floor", "Stint, native", "Stint, JIT", "bare server", "native/floor", "JIT/floor"], rows, left=2)
 
 
@@ -56,8 +53,8 @@ def _load(load, size):
             group = [cell for cell in load if (cell["runtime"], cell["size"], cell["connections"]) == (runtime, size, connections)]
             floor = next((cell for cell in group if cell["subject"] == "floor"), None)
             for cell in sorted(group, key=lambda cell: list(TITLES).index(cell["subject"])):
-                rows.append([runtime or "(echo)", str(connections), TITLES[cell["subject"]], _number(cell["rps"]), _time(cell["p50_us"]), _time(cell["p99_us"]), _ratio(cell, floor)])
-    return f"### Bodies of {size_text(size)}\n\n" + _table(["echo in", "connections", "", "requests/s", "p50", "p99", "ratio to the floor"], rows, left=3)
+                rows.append([runtime or "(echo)", str(connections), TITLES[cell["subject"]], _number(cell["rps"]), time_text(cell["p50_us"]), time_text(cell["p99_us"]), _ratio(cell, floor)])
+    return f"### Bodies of {size_text(size)}\n\n" + table(["echo in", "connections", "", "requests/s", "p50", "p99", "ratio to the floor"], rows, left=3)
 
 
 def _starts(results):
@@ -67,7 +64,7 @@ def _starts(results):
             build, runtime = name.split("/")
             rows.append([title, runtime, TITLES[build], *(f"{times[key]:.0f} ms" for key in ("median", "first", "max")), str(times["count"])])
     rows.sort(key=lambda row: (row[0] != "upload to first answer", RUNTIMES.index(row[1])))
-    return "### Uploads and cold starts (no dependencies)\n\n" + _table(["", "runtime", "", "median", "first", "slowest", "of"], rows, left=3) if rows else ""
+    return "### Uploads and cold starts (no dependencies)\n\n" + table(["", "runtime", "", "median", "first", "slowest", "of"], rows, left=3) if rows else ""
 
 
 def _memory(memory):
@@ -75,10 +72,10 @@ def _memory(memory):
         return ""
     states = list(next(iter(memory.values())))
     rows = [[TITLES[build], *(f"{values[state]['rss']:.0f} / {values[state]['pss']:.0f}" for state in states)] for build, values in memory.items()]
-    return "### Memory of the daemon's process: RSS / PSS, MiB\n\n" + _table(["", *states], rows, left=1)
+    return "### Memory of the daemon's process: RSS / PSS, MiB\n\n" + table(["", *states], rows, left=1)
 
 
-def _table(heads, rows, left):
+def table(heads, rows, left):
     widths = [max(3, *(len(row[at]) for row in [heads, *rows])) for at in range(len(heads))]
     lines = ["| " + " | ".join(cell.ljust(width) if at < left else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths))) + " |" for row in [heads, *rows]]
     lines.insert(1, "|" + "|".join("-" * (width + 2) if at < left else "-" * (width + 1) + ":" for at, width in enumerate(widths)) + "|")
@@ -93,7 +90,7 @@ def _number(value):
     return f"{value:,.0f}"
 
 
-def _time(microseconds):
+def time_text(microseconds):
     return f"{microseconds:.0f} µs" if microseconds < 1000 else f"{microseconds / 1000:.1f} ms" if microseconds < 100_000 else f"{microseconds / 1000:.0f} ms"
 
 

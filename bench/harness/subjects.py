@@ -32,6 +32,7 @@ class Daemon:
     """A daemon of its own, with its own folders and ports."""
 
     _uploads = itertools.count()
+    _subnets = itertools.count(211)
 
     def __init__(self, workspace, name, command):
         self.name = name
@@ -41,7 +42,8 @@ class Daemon:
             (self._folder / folder).mkdir(mode=0o755, parents=True)
         self._process = workspace.start(f"stint-{name}", [
             *command, "up", "--registry", self._folder / "registry", "--state", self._folder / "state", "--run", self._folder / "run", "--http-port", str(self.port),
-            "--management-port", str(self._management), "--coap-port", "-1", "--grpc-port", "-1", "--listen", "127.0.0.1"])
+            "--management-port", str(self._management), "--coap-port", "-1", "--grpc-port", "-1", "--listen", "127.0.0.1",
+            "--network-subnet", f"10.{next(self._subnets)}.0.0/16"])  # two daemons, and perhaps one of the machine's
         workspace.wait_until(self._process, lambda: listens(self._management) and self._manage("GET", "/readyz")[0] == 200)
 
     def url(self, function):

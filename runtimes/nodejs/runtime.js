@@ -8,6 +8,7 @@
  *   3  Response     what it answers with: the part of Express's response that functions use
  *   4  call         runs the function, and sees to it that there is one answer
  *   5  load         environment, working folder, module
+ *   6  compiled     what V8 compiled at deployment
  *
  * Started as `node runtime.js SOCKET`, Node.js 18 or newer, no packages. Everything runs in one event loop: a function for n concurrent requests has n
  * connections here. Modules other than net, path and events are loaded when a function first needs them: each costs every cold start.
@@ -507,6 +508,7 @@ async function load(fields) {
   const fromFolder = require('node:module').createRequire(folder + path.sep);
   const main = find(fromFolder, folder);
   process.argv = [process.argv[0], main];
+  useCompiled(folder);
   let loaded;
   try {
     loaded = main.endsWith('.mjs') ? await importFile(main) : fromFolder(main);
@@ -543,12 +545,104 @@ function hintFor(error) {
   return '';
 }
 
+// 6 -------------------------------------------------------------------------------------------------------------------------------------------
+//
+// `node runtime.js --compile FOLDER TARGET`, in the build's sandbox, loads a function once and keeps what V8 compiled. Loading calls functions, and V8 compiles a function when it is first
+// called: compiling alone would keep little more than the names. The file: the index's size (4 bytes, little-endian), the index ({ path below the folder: [offset, size, characters of source] }),
+// the code, each part from a multiple of 8 on. V8 itself refuses what another version made, or one with other flags, of which the heap's limit is one; the module is then compiled as ever. It compares the length of the source
+// only: who makes the file sees to it that it is that of this very code.
+
+const COMPILED = '.stint-compiled';
+
+/** Replaces how CommonJS modules of the folder are compiled; `scriptOf` may return nothing, for those that Node.js is to compile. */
+function compileBy(folder, scriptOf) {
+  const Module = require('node:module');
+  const vm = require('node:vm');
+  const compile = Module.prototype._compile;
+  Module.prototype._compile = function (content, filename, format) {
+    let script;
+    if ((format === undefined || format === 'commonjs') && filename.startsWith(folder + path.sep)) {
+      script = scriptOf(filename.slice(folder.length + 1), content, (cachedData) => new vm.Script(Module.wrap(content), { filename, columnOffset: -Module.wrapper[0].length, cachedData }));
+    }
+    if (!script) return compile.call(this, content, filename, format);
+    // What Node.js gives to a module.
+    const own = (id) => this.require(id);
+    own.resolve = (request, options) => Module._resolveFilename(request, this, false, options);
+    own.resolve.paths = (request) => Module._resolveLookupPaths(request, this);
+    own.main = require.main;
+    own.extensions = Module._extensions;
+    own.cache = Module._cache;
+    return script.runInThisContext().call(this.exports, this.exports, own, this, filename, path.dirname(filename));
+  };
+}
+
+/** Takes the code of the function's modules from the file, when there is one. */
+function useCompiled(folder) {
+  let codes;
+  let index;
+  try {
+    const file = require('node:fs').readFileSync(path.join(folder, COMPILED));
+    const end = 4 + file.readUInt32LE(0);
+    index = new Map(Object.entries(JSON.parse(file.toString('utf8', 4, end))));
+    codes = file.subarray(end + (-end & 7));
+  } catch {
+    return; // A small function has none.
+  }
+  compileBy(folder, (name, source, script) => {
+    const [offset, size, length] = index.get(name) ?? [];
+    if (length !== source.length) return null;
+    const made = script(codes.subarray(offset, offset + size));
+    if (!made.cachedDataRejected) return made;
+    index.clear(); // The others will not be taken either.
+    return null;
+  });
+}
+
+/** V8 copies what does not begin at a multiple of 8. */
+function padded(bytes, filler = 0) {
+  return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 7, filler)]);
+}
+
+/** Makes the file. Whatever becomes of loading, what was compiled until then is kept. */
+function makeCompiled(folder, target) {
+  const scripts = new Map();
+  process.once('exit', () => {
+    const index = {};
+    const codes = [];
+    let offset = 0;
+    for (const [name, { script, length }] of scripts) {
+      const code = script.createCachedData();
+      index[name] = [offset, code.length, length];
+      codes.push(padded(code));
+      offset += codes.at(-1).length;
+    }
+    const head = Buffer.from(`....${JSON.stringify(index)}`);
+    head.writeUInt32LE(head.length - 4);
+    require('node:fs').writeFileSync(target, Buffer.concat([padded(head, ' '), ...codes]));
+  });
+  compileBy(folder, (name, source, script) => {
+    if (/\bimport\s*(\/[*/][^]*?)?\(/.test(source)) return null; // V8 forgets who is to answer an import() in code that it did not compile itself.
+    try {
+      const made = script();
+      scripts.set(name, { script: made, length: source.length });
+      return made;
+    } catch {
+      return null; // Node.js says what is wrong with it, or sees that it is no CommonJS.
+    }
+  });
+  load([folder, '1']).then(() => process.exit(), () => process.exit());
+}
+
+// 7 -------------------------------------------------------------------------------------------------------------------------------------------
+
 const socketPath = process.argv[2];
 // Once nobody reads them any more, what is written is dropped instead of failing the function.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 process.on('uncaughtException', uncaught);
 process.on('unhandledRejection', uncaught);
+
+if (socketPath === '--compile') return makeCompiled(process.argv[3], process.argv[4]);
 
 const first = new Connection(socketPath, (fields) => {
   load(fields).then(async (loaded) => {

@@ -14,6 +14,8 @@ internal static class Checkup
         new PipCheck(),
         new NodeJsCheck(),
         new NpmCheck(),
+        new FunctionNetworkCheck(),
+        new TunCheck(),
         new ContainersCheck(),
         new PortsCheck(),
         new FolderCheck("registry folder", scope => scope.Registry),

@@ -1,3 +1,5 @@
+using Stint.Network;
+
 namespace Stint.Checks;
 
 /// <summary>Looks at one thing of the host: diagnosis and cure. Changes nothing, asks no network.</summary>
@@ -21,6 +23,9 @@ internal sealed record CheckScope
 
     /// <summary>The interpreter of nodejs functions; null = /usr/bin/node, then PATH.</summary>
     public string? NodeJs { get; init; }
+
+    /// <summary>Where instances' addresses come from.</summary>
+    public Ipv4Subnet NetworkSubnet { get; init; } = NetworkOptions.DefaultSubnet;
 
     /// <summary>Where the container engine listens; null = DOCKER_HOST, then Docker's socket, then Podman's.</summary>
     public string? DockerHost { get; init; }

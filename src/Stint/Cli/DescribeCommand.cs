@@ -40,6 +40,7 @@ internal static class DescribeCommand
         if (function.Folder.Length > 0) Line("folder", function.Folder);
         Line("limits", string.Create(CultureInfo.InvariantCulture,
             $"{function.MemoryMiB} MiB memory, {(function.Cpus > 0 ? Figures.Number(function.Cpus) : "any")} cpus, {function.Pids} processes, network {function.Network}, {Figures.Number(function.TimeoutSeconds)} s per call"));
+        if (function.NetworkProblem.Length > 0) Line("network", $"none, although it should have one: {function.NetworkProblem}");
         Line("instances", string.Create(CultureInfo.InvariantCulture,
             $"{function.MinInstances} to {function.MaxInstances}, {Figures.Count(function.ConcurrentRequests, "call")} at a time each, kept {KeptFor(function.KeepaliveSeconds)}"));
         if (function.Env.Count > 0) Line("env", string.Join(", ", function.Env));

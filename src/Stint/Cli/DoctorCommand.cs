@@ -6,6 +6,7 @@ using Stint.Functions.Specification;
 using Stint.Hosting;
 using Stint.Hosting.Configuration;
 using Stint.Management;
+using Stint.Network;
 
 namespace Stint.Cli;
 
@@ -20,7 +21,7 @@ internal static class DoctorCommand
     {
         var command = new Command("doctor", "Check what this host can run, and say what would add the rest. Exits with 0 when functions can run, else with 1.");
         // Those that a check looks at; stint.toml and the environment count as well, as for 'up'.
-        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "backend" or "docker-host" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
+        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "backend" or "docker-host" or "network-subnet" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
         var json = JsonOption.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -36,6 +37,7 @@ internal static class DoctorCommand
                 State = options.State,
                 Python3 = options.Python3,
                 NodeJs = options.NodeJs,
+                NetworkSubnet = options.NetworkSubnet ?? NetworkOptions.DefaultSubnet,
                 Ports =
                 [
                     new("http-port", options.HttpPort, Transport.Tcp), new("coap-port", options.CoapPort, Transport.Udp), new("grpc-port", options.GrpcPort, Transport.Tcp),

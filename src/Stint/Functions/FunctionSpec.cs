@@ -79,8 +79,8 @@ internal sealed record ProcessSpec
     /// <summary><c>pids</c>: processes and threads of one instance.</summary>
     public int Pids { get; init; } = 64;
 
-    /// <summary><c>network</c>.</summary>
-    public NetworkAccess Network { get; init; } = NetworkAccess.None;
+    /// <summary><c>network</c>; null = what the daemon's <c>network-default</c> says, as far as the host can give it.</summary>
+    public NetworkAccess? Network { get; init; }
 
     /// <summary><c>tmp</c> (MiB): size of the instance's private <c>/tmp</c>.</summary>
     public int TmpMiB { get; init; } = 64;
@@ -107,6 +107,9 @@ internal enum NetworkAccess
 {
     /// <summary><c>none</c>: nothing, not even the host's loopback.</summary>
     None,
+
+    /// <summary><c>outbound</c>: the world, through a network of its own; not the host, nor other functions.</summary>
+    Outbound,
 
     /// <summary><c>host</c>: the host's own network, for functions that are trusted with it.</summary>
     Host,

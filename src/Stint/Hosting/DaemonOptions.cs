@@ -1,5 +1,6 @@
 using System.Net;
 using Stint.Functions;
+using Stint.Network;
 
 namespace Stint.Hosting;
 
@@ -71,6 +72,21 @@ internal sealed record DaemonOptions
 
     /// <summary><c>callback-port</c>: where UniFaaS's guests say that they are ready, at the gateways of functions' networks only.</summary>
     public int CallbackPort { get; init; } = 3000;
+
+    /// <summary><c>network-default</c>: what <c>network</c> is for functions that do not say: <c>outbound</c> (default) or <c>none</c>.</summary>
+    public NetworkAccess NetworkDefault { get; init; } = NetworkAccess.Outbound;
+
+    /// <summary><c>network-subnet</c>: where instances' addresses come from, four for each. Default 10.100.0.0/16; one that is given here must be free, or the daemon does not start.</summary>
+    public Ipv4Subnet? NetworkSubnet { get; init; }
+
+    /// <summary><c>network-dns</c>: name servers of instances, IPv4. Default those of the host.</summary>
+    public IReadOnlyList<uint> NetworkDns { get; init; } = [];
+
+    /// <summary><c>network-allow</c>: addresses and ports that instances may reach although they are this host's. Default none.</summary>
+    public IReadOnlyList<AllowedTarget> NetworkAllow { get; init; } = [];
+
+    /// <summary><c>network-stock</c>: networks for process functions, and taps for virtual machines, that are made ahead once that kind is in use.</summary>
+    public int NetworkStock { get; init; } = 4;
 
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;

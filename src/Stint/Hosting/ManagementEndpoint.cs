@@ -1,6 +1,6 @@
 // The management endpoint: an ordinary ASP.NET application, because it is not on any call's way. Before a request reaches a route:
 //
-//   1. the connection: a function's user (only possible with network = "host") is refused, so functions can never manage the platform that runs them
+//   1. the connection: a function's user (with network = "host") and a function's address (which the packet filter keeps out before) are refused, so functions can never manage the platform that runs them
 //   2. the Host header: only names of this endpoint, and no foreign Origin, so that a web page in a browser on this host cannot either
 //   3. the token, when the endpoint is open to others
 //
@@ -16,6 +16,7 @@ using Stint.Dialects.TinyFaas;
 using Stint.Dialects.UniFaas;
 using Stint.Ingress.Http;
 using Stint.Management;
+using Stint.Network;
 using Stint.Security;
 
 namespace Stint.Hosting;
@@ -46,7 +47,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
             kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
             foreach (var address in options.ManagementListen)
-                kestrel.Listen(new IPEndPoint(address, options.ManagementPort), listen => listen.Use(static next => connection => RefuseFunctions(next, connection)));
+                kestrel.Listen(new IPEndPoint(address, options.ManagementPort), listen => listen.Use(next => connection => RefuseFunctions(next, connection, platform.Network)));
         });
         _app = builder.Build();
         _app.Use(next => context => context.Request.Path.StartsWithSegments(UniFaasDialect.Prefix, StringComparison.Ordinal) ? InvokeAsync(uniFaas, context) : next(context));
@@ -60,7 +61,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
         _app.MapGet("/metrics", context =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-            return context.Response.WriteAsync(PlatformMetrics.Render(platform));
+            return PlatformMetrics.WriteAsync(platform, context.Response.BodyWriter, context.RequestAborted);
         });
         new ManagementRoutes(platform, endpoints).Map(_app);
         new TinyFaasRoutes(platform, endpoints).Map(_app);
@@ -95,10 +96,10 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static Task RefuseFunctions(Microsoft.AspNetCore.Connections.ConnectionDelegate next, Microsoft.AspNetCore.Connections.ConnectionContext connection)
+    private static Task RefuseFunctions(Microsoft.AspNetCore.Connections.ConnectionDelegate next, Microsoft.AspNetCore.Connections.ConnectionContext connection, HostNetwork network)
     {
         if (connection is { RemoteEndPoint: IPEndPoint remote, LocalEndPoint: IPEndPoint local }
-            && LocalPeer.UserOf(remote, local) is >= SandboxUsers.First and < SandboxUsers.End)
+            && ((network.IsReady && network.Subnet.Contains(remote.Address)) || LocalPeer.UserOf(remote, local) is >= SandboxUsers.First and < SandboxUsers.End))
         {
             connection.Abort(new Microsoft.AspNetCore.Connections.ConnectionAbortedException("a function tried to reach the management endpoint"));
             return Task.CompletedTask;

@@ -25,6 +25,7 @@ using Stint.Functions.Registry;
 using Stint.Functions.Specification;
 using Stint.Ingress.Coap;
 using Stint.Invocations;
+using Stint.Network;
 using Stint.Pools;
 using Stint.Routing;
 using Stint.Telemetry.Logs;
@@ -65,13 +66,23 @@ internal sealed partial class Platform : IAsyncDisposable
                 NodeJs = options.NodeJs ?? HostPrograms.Find("node"),
                 // One daemon for each state folder: the next one with the same finds what this one leaves if it is killed.
                 GroupName = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(options.State)))[..12],
+                NetworkDefault = options.NetworkDefault,
                 Isolation = options.Isolation,
             };
+            Network = new HostNetwork(new NetworkOptions
+            {
+                Subnet = options.NetworkSubnet ?? NetworkOptions.DefaultSubnet,
+                NameServers = options.NetworkDns,
+                Allowed = options.NetworkAllow,
+                Stock = options.NetworkStock,
+                Daemon = processes.GroupName,
+                Folder = Path.Combine(options.State, "network"),
+            }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Runtimes = RuntimeParts.Of(options, processes, time, loggers);
+            Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
-                new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds) }, time, loggers.CreateLogger<BundleStore>());
+                new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds), Runtimes = processes.Runtimes }, time, loggers.CreateLogger<BundleStore>());
             Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
             _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
@@ -105,6 +116,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }
+
+    /// <summary>The instances' part of the host's network.</summary>
+    public HostNetwork Network { get; }
 
     /// <summary>What runs functions that have code.</summary>
     public RuntimeParts Runtimes { get; }
@@ -147,6 +161,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         Runtimes.Problem,
         Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
+        Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
     }.OfType<string>();
 
@@ -154,6 +169,8 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="DeploymentException">The registry cannot be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        await Network.RemoveLeftoversAsync().ConfigureAwait(false);
+        if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
         await Runtimes.StartAsync(cancellationToken).ConfigureAwait(false);
         if (Runtimes.Problem is { } problem)
         {
@@ -209,6 +226,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Runtimes.DisposeAsync().ConfigureAwait(false);
+        await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();

@@ -1,6 +1,8 @@
+using System.IO.Pipelines;
 using Stint.Ingress.Http;
 using Stint.Invocations;
 using Stint.Pools;
+using Stint.Telemetry;
 using Stint.Telemetry.Metrics;
 
 namespace Stint.Hosting;
@@ -8,68 +10,73 @@ namespace Stint.Hosting;
 /// <summary>Everything that <c>GET /metrics</c> says, read when it is asked. Names follow https://prometheus.io/docs/practices/naming/.</summary>
 internal static class PlatformMetrics
 {
-    /// <summary>The text.</summary>
-    public static string Render(Platform platform)
+    private static readonly Outcome[] Failures = [.. Enum.GetValues<Outcome>().Where(static outcome => outcome != Outcome.Answered)];
+    private static readonly (InstanceState State, string Label)[] States = [(InstanceState.Starting, "starting"), (InstanceState.Idle, "idle"), (InstanceState.Busy, "busy"), (InstanceState.Draining, "draining")];
+
+    /// <summary>Writes the text.</summary>
+    /// <param name="platform">What is read.</param>
+    /// <param name="output">Takes it piece by piece.</param>
+    /// <param name="cancellationToken">Nobody wants it any more.</param>
+    public static async Task WriteAsync(Platform platform, PipeWriter output, CancellationToken cancellationToken)
     {
-        var text = new MetricsText();
-        var pools = platform.Router.Pools.OrderBy(static pool => pool.Name.ToString(), StringComparer.Ordinal).ToList();
-        Requests(text, pools);
-        Instances(text, pools);
-        Health(text, pools);
+        var text = new MetricsText(output);
+        var pools = platform.Router.Pools.Select(static pool => (Name: pool.Name.ToString(), Pool: pool)).OrderBy(static pool => pool.Name, StringComparer.Ordinal).ToList();
+
+        text.Family("stint_requests_total", MetricKind.Counter, "Calls by function and status; what the platform answered has the status of HTTP's table in docs/errors.md.");
+        await ForEachAsync(Requests);
+        await HistogramsAsync("stint_request_duration_seconds", "From a call's arrival at its pool to the beginning of its answer.", static counters => counters.Durations);
+        await HistogramsAsync("stint_queue_wait_seconds", "How long calls waited for an instance, of those that had to.", static counters => counters.QueueWaits);
+        await ValuesAsync("stint_queue_length", MetricKind.Gauge, "Calls that wait for an instance.", static pool => pool.QueueLength);
+
+        await ValuesAsync("stint_cold_starts_total", MetricKind.Counter, "Instances that got ready.", static pool => pool.Counters.ColdStarts);
+        await HistogramsAsync("stint_cold_start_duration_seconds", "From asking for an instance to its being ready.", static counters => counters.ColdStartDurations);
+        await ValuesAsync("stint_start_failures_total", MetricKind.Counter, "Instances that did not get ready.", static pool => pool.Counters.StartFailures);
+        await ValuesAsync("stint_instance_deaths_total", MetricKind.Counter, "Instances that ended by themselves.", static pool => pool.Counters.Deaths);
+        await ValuesAsync("stint_instances_replaced_total", MetricKind.Counter, "Instances that were killed because they broke their contract, did not let go of a call, or did not answer a probe.", static pool => pool.Counters.Replaced);
+        text.Family("stint_instances", MetricKind.Gauge, "Instances by state.");
+        await ForEachAsync(static (text, name, pool) =>
+        {
+            foreach (var (state, label) in States) text.Sample(pool.Count(state), ("function", name), ("state", label));
+        });
+
+        await ValuesAsync("stint_function_failing", MetricKind.Gauge, "1 when a function does not run as it should; stint describe says why.", static pool => pool.Health.Problem is null ? 0 : 1);
+        await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
+        await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
         Process(text);
-        return text.ToString();
-    }
+        await text.SendAsync(cancellationToken).ConfigureAwait(false);
 
-    private static void Requests(MetricsText text, List<FunctionPool> pools)
-    {
-        text.Family("stint_requests_total", MetricKind.Counter, "Calls by function and status; what the platform answered has the status of HTTP's table in docs/errors.md.");
-        foreach (var pool in pools)
+        async Task ForEachAsync(Action<MetricsText, string, FunctionPool> write)
         {
-            var codes = pool.Counters.Statuses.Read().ToDictionary(static entry => entry.Status, static entry => entry.Count);
-            foreach (var outcome in Enum.GetValues<Outcome>().Where(static outcome => outcome != Outcome.Answered))
+            foreach (var (name, pool) in pools)
             {
-                var status = HttpOutcome.Status(outcome);
-                if (pool.Counters.Requests(outcome) is > 0 and var count) codes[status] = codes.GetValueOrDefault(status) + count;
+                write(text, name, pool);
+                await text.FlushAsync(cancellationToken).ConfigureAwait(false);
             }
-            foreach (var (code, count) in codes.OrderBy(static entry => entry.Key)) text.Sample(count, ("function", Name(pool)), ("code", $"{code}"));
         }
-        text.Family("stint_request_duration_seconds", MetricKind.Histogram, "From a call's arrival at its pool to the beginning of its answer.");
-        foreach (var pool in pools) text.Sample(pool.Counters.Durations, ("function", Name(pool)));
-        text.Family("stint_queue_wait_seconds", MetricKind.Histogram, "How long calls waited for an instance, of those that had to.");
-        foreach (var pool in pools) text.Sample(pool.Counters.QueueWaits, ("function", Name(pool)));
-        text.Family("stint_queue_length", MetricKind.Gauge, "Calls that wait for an instance.");
-        foreach (var pool in pools) text.Sample(pool.QueueLength, ("function", Name(pool)));
+
+        Task ValuesAsync(string family, MetricKind kind, string help, Func<FunctionPool, double> read)
+        {
+            text.Family(family, kind, help);
+            return ForEachAsync((text, name, pool) => text.Sample(read(pool), ("function", name)));
+        }
+
+        Task HistogramsAsync(string family, string help, Func<PoolCounters, Histogram> read)
+        {
+            text.Family(family, MetricKind.Histogram, help);
+            return ForEachAsync((text, name, pool) => text.Sample(read(pool.Counters), ("function", name)));
+        }
     }
 
-    private static void Instances(MetricsText text, List<FunctionPool> pools)
+    private static void Requests(MetricsText text, string name, FunctionPool pool)
     {
-        text.Family("stint_cold_starts_total", MetricKind.Counter, "Instances that got ready.");
-        foreach (var pool in pools) text.Sample(pool.Counters.ColdStarts, ("function", Name(pool)));
-        text.Family("stint_cold_start_duration_seconds", MetricKind.Histogram, "From asking for an instance to its being ready.");
-        foreach (var pool in pools) text.Sample(pool.Counters.ColdStartDurations, ("function", Name(pool)));
-        text.Family("stint_start_failures_total", MetricKind.Counter, "Instances that did not get ready.");
-        foreach (var pool in pools) text.Sample(pool.Counters.StartFailures, ("function", Name(pool)));
-        text.Family("stint_instance_deaths_total", MetricKind.Counter, "Instances that ended by themselves.");
-        foreach (var pool in pools) text.Sample(pool.Counters.Deaths, ("function", Name(pool)));
-        text.Family("stint_instances_replaced_total", MetricKind.Counter, "Instances that were killed because they broke their contract, did not let go of a call, or did not answer a probe.");
-        foreach (var pool in pools) text.Sample(pool.Counters.Replaced, ("function", Name(pool)));
-        text.Family("stint_instances", MetricKind.Gauge, "Instances by state.");
-        foreach (var pool in pools)
-            foreach (var state in new[] { InstanceState.Starting, InstanceState.Idle, InstanceState.Busy, InstanceState.Draining })
-                text.Sample(pool.Count(state), ("function", Name(pool)), ("state", state.ToString().ToLowerInvariant()));
-    }
-
-    private static void Health(MetricsText text, List<FunctionPool> pools)
-    {
-        var views = pools.ConvertAll(static pool => (Name: Name(pool), View: pool.Describe()));
-        var now = TimeProvider.System.GetUtcNow();
-        text.Family("stint_function_failing", MetricKind.Gauge, "1 when a function does not run as it should; stint describe says why.");
-        foreach (var (name, view) in views) text.Sample(view.Problem is null ? 0 : 1, ("function", name));
-        text.Family("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.");
-        foreach (var (name, view) in views) text.Sample(view.NextRetry is { } retry ? Math.Max(0, (retry - now).TotalSeconds) : 0, ("function", name));
-        text.Family("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.");
-        foreach (var (name, view) in views) text.Sample(view.Instances.Sum(static instance => instance.Usage.MemoryBytes), ("function", name));
+        var codes = pool.Counters.Statuses.Read().ToDictionary(static entry => entry.Status, static entry => entry.Count);
+        foreach (var outcome in Failures)
+        {
+            var status = HttpOutcome.Status(outcome);
+            if (pool.Counters.Requests(outcome) is > 0 and var count) codes[status] = codes.GetValueOrDefault(status) + count;
+        }
+        foreach (var (code, count) in codes.OrderBy(static entry => entry.Key)) text.Sample(count, ("function", name), ("code", $"{code}"));
     }
 
     private static void Host(MetricsText text, Platform platform)
@@ -100,6 +107,12 @@ internal static class PlatformMetrics
         }
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
+        if (platform.Runtimes.Networks is { } networks)
+        {
+            if (networks is { IsReady: true } or { Problem: not null })
+                text.Family("stint_outbound_available", MetricKind.Gauge, "1 when functions can have a way to the world; not there before one needs it.").Sample(networks.IsReady ? 1 : 0);
+            text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(networks.Count);
+        }
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
     }
 
@@ -114,6 +127,4 @@ internal static class PlatformMetrics
         text.Family("process_threads", MetricKind.Gauge, "Threads of the daemon.").Sample(process.Threads.Count);
         text.Family("dotnet_gc_heap_bytes", MetricKind.Gauge, "Managed memory of the daemon.").Sample(GC.GetTotalMemory(forceFullCollection: false));
     }
-
-    private static string Name(FunctionPool pool) => pool.Name.ToString();
 }

@@ -1,6 +1,7 @@
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Functions.Builds;
+using Stint.Network;
 
 namespace Stint.Hosting;
 
@@ -11,9 +12,9 @@ internal sealed class ProcessParts : RuntimeParts
 
     /// <summary>Puts them together.</summary>
     /// <exception cref="IOException">A folder cannot be used.</exception>
-    public ProcessParts(DaemonOptions options, ProcessBackendOptions processes, TimeProvider time, ILoggerFactory loggers)
+    public ProcessParts(DaemonOptions options, ProcessBackendOptions processes, HostNetwork network, TimeProvider time, ILoggerFactory loggers)
     {
-        _host = new ProcessHost(processes, time, loggers.CreateLogger<ProcessHost>());
+        _host = new ProcessHost(processes, network, time, loggers.CreateLogger<ProcessHost>());
         Launcher = new SandboxLauncher(_host, processes, time);
         Builds = options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(_host, time);
         Toolchain = new Toolchain(processes.Python3, processes.NodeJs);
@@ -35,12 +36,18 @@ internal sealed class ProcessParts : RuntimeParts
     public override string? LimitsProblem => _host.LimitsProblem;
 
     /// <inheritdoc/>
+    public override ISandboxNetworks? Networks => _host.Networks;
+
+    /// <inheritdoc/>
+    public override string? NetworkWarning => _host.NetworkPolicy.Warning;
+
+    /// <inheritdoc/>
     public override Task StartAsync(CancellationToken cancellationToken) => Task.WhenAll(_host.ProbeAsync(cancellationToken), _host.WarmUpAsync(cancellationToken));
 
     /// <inheritdoc/>
-    public override ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
+        await _host.Networks.DisposeAsync().ConfigureAwait(false);
         _host.Dispose();
-        return ValueTask.CompletedTask;
     }
 }

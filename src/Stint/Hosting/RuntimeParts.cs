@@ -1,5 +1,7 @@
 using Stint.Backends.Processes;
+using Stint.Backends.Processes.Sandboxing;
 using Stint.Functions.Builds;
+using Stint.Network;
 
 namespace Stint.Hosting;
 
@@ -21,6 +23,12 @@ internal abstract class RuntimeParts : IAsyncDisposable
     /// <summary>Why limits of memory, processes and cpu are not enforced; null when they are.</summary>
     public abstract string? LimitsProblem { get; }
 
+    /// <summary>The ways to the world of sandboxes; null where they are no business of ours.</summary>
+    public virtual ISandboxNetworks? Networks => null;
+
+    /// <summary>What an operator should know of functions' networks; null when there is nothing.</summary>
+    public virtual string? NetworkWarning => null;
+
     /// <summary>Looks whether functions will run, and does ahead what can be done.</summary>
     public abstract Task StartAsync(CancellationToken cancellationToken);
 
@@ -29,10 +37,10 @@ internal abstract class RuntimeParts : IAsyncDisposable
 
     /// <summary>The parts for these settings.</summary>
     /// <exception cref="IOException">A folder cannot be used, or the engine's address is none.</exception>
-    public static RuntimeParts Of(DaemonOptions options, ProcessBackendOptions processes, TimeProvider time, ILoggerFactory loggers) => options.Backend switch
+    public static RuntimeParts Of(DaemonOptions options, ProcessBackendOptions processes, HostNetwork network, TimeProvider time, ILoggerFactory loggers) => options.Backend switch
     {
         RuntimeBackend.Docker => new ContainerParts(options, processes, time, loggers),
-        RuntimeBackend.Process => new ProcessParts(options, processes, time, loggers),
+        RuntimeBackend.Process => new ProcessParts(options, processes, network, time, loggers),
         _ => throw new ArgumentOutOfRangeException(nameof(options)),
     };
 }

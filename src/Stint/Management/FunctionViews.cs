@@ -21,6 +21,7 @@ internal static class FunctionViews
         var pool = platform.Router.Find(function.Name)?.Describe();
         var counters = platform.Router.Find(function.Name)?.Counters;
         var spec = function.Serving?.Spec ?? function.Spec;
+        var network = spec?.Process is { } process ? platform.Runtimes.Launcher.Describe(process.Network) : default;
         return Fill(platform, function, new FunctionDetailView
         {
             Name = function.Name.Name,
@@ -30,7 +31,8 @@ internal static class FunctionViews
             MemoryMiB = spec?.MemoryMiB ?? 0,
             Cpus = spec?.Process?.Cpus ?? spec?.Container?.Cpus ?? 0,
             Pids = spec?.Process?.Pids ?? spec?.Container?.Pids ?? 0,
-            Network = (spec?.Process?.Network.ToString() ?? spec?.Container?.Network.ToString() ?? "").ToLowerInvariant(),
+            Network = (spec switch { { Process: not null } => network.Access.ToString(), { Container: { } container } => container.Network.ToString(), _ => "" }).ToLowerInvariant(),
+            NetworkProblem = network.Problem ?? "",
             Image = spec?.Container?.Image ?? "",
             ContainerRuntime = spec?.Container?.Runtime ?? "",
             Env = [.. (spec?.Env.Keys ?? []).Order(StringComparer.Ordinal)],

@@ -146,8 +146,11 @@ internal sealed record FunctionDetailView : FunctionView
     /// <summary><c>pids</c>.</summary>
     public int Pids { get; init; }
 
-    /// <summary>Of a process <c>none</c> or <c>host</c>, of a container <c>bridge</c> or <c>internal</c>.</summary>
+    /// <summary>Of a process <c>outbound</c>, <c>none</c> or <c>host</c>, of a container <c>bridge</c> or <c>internal</c>.</summary>
     public string Network { get; init => field = value ?? ""; } = "";
+
+    /// <summary>Why it has no network although it should; empty when all is well.</summary>
+    public string NetworkProblem { get; init => field = value ?? ""; } = "";
 
     /// <summary>The image of a container; empty for others.</summary>
     public string Image { get; init => field = value ?? ""; } = "";

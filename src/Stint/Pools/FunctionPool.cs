@@ -68,6 +68,7 @@ internal sealed class FunctionPool : IAsyncDisposable
     public async ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
         if (invocation.CallerGone.IsCancellationRequested) return Counted(Refusals.CallerLeft(Name));
+        if (invocation.CallerTimeout <= TimeSpan.Zero) return Counted(Refusals.CallerHadNoTime(Name));
         var arrived = _dispatcher.Now;
         if (Admit(invocation, out var lease) is not { } call) return Counted(lease.Refusal!);
         call.WatchCaller(invocation.CallerGone);
@@ -172,6 +173,24 @@ internal sealed class FunctionPool : IAsyncDisposable
         }
         // Reading what the kernel knows takes its time: not under the lock.
         return view with { Instances = [.. view.Instances.Select((instance, index) => instance with { Usage = sandboxes[index]?.ReadUsage() ?? default })] };
+    }
+
+    /// <summary>Why the function does not run as it should, and what remains until the next try; both null when all is well.</summary>
+    public (string? Problem, TimeSpan? RetryIn) Health
+    {
+        get { lock (_lock) return (_dispatcher.Problem(), _dispatcher.RetryIn); }
+    }
+
+    /// <summary>Resident memory of its instances together, bytes, as far as the host can tell.</summary>
+    public long ReadMemory()
+    {
+        IInstance?[] sandboxes;
+        lock (_lock)
+        {
+            if (_dispatcher.Instances.All.Count == 0) return 0;
+            sandboxes = [.. _dispatcher.Instances.All.Select(static instance => instance.IsDisposing ? null : instance.Sandbox)];
+        }
+        return sandboxes.Sum(static sandbox => sandbox?.ReadUsage().MemoryBytes ?? 0);
     }
 
     /// <summary>A caller left: answers its call if that still waits. False when it does not. For <see cref="Call"/>.</summary>

@@ -28,6 +28,9 @@ internal static class Refusals
     public static Reply CallerTimedOutWaiting(FunctionVersion version) =>
         Reply.Failure(Outcome.TimedOut, $"the caller's own limit passed before an instance of {version.Name} became free; it did not run");
 
+    /// <summary>The caller's own limit had passed before the call came.</summary>
+    public static Reply CallerHadNoTime(FunctionName name) => Reply.Failure(Outcome.TimedOut, $"the caller's own limit left {name} no time; it did not run");
+
     /// <summary>Instances keep failing, and the next try is too far away to wait for.</summary>
     public static Reply BackingOff(FunctionVersion version, string? problem, TimeSpan remaining) =>
         Reply.Failure(Outcome.Unavailable, $"{version.Name} cannot run: {problem}; the next try is in {Seconds(remaining)}", remaining > Soon ? remaining : Soon);

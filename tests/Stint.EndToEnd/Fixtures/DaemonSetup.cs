@@ -15,6 +15,9 @@ internal sealed record DaemonSetup
     /// <summary>Variables of its environment.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>The network namespace that it runs in, reached over relays of the test's; null = the test's own. Functions' networks are off there unless a flag says otherwise: test runs share the host's.</summary>
+    public Stint.Network.NetworkNamespace? Namespace { get; init; }
+
     /// <summary>What stands before the command: <c>setpriv …</c>.</summary>
     public IReadOnlyList<string> Prefix { get; init; } = [];
 

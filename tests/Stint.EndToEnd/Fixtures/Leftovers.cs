@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Stint.Network.Netlink;
 
 namespace Stint.EndToEnd.Fixtures;
 
@@ -16,6 +17,7 @@ internal static class Leftovers
             else if (Contains(Path.Combine(process, "cmdline"), root)) found.Add($"process {Describe(process)} still runs");
         }
         found.AddRange(ControlGroups(state).Select(static group => $"control group {group}"));
+        using (var host = new RouteSocket()) found.AddRange(host.List().Where(link => link.Alias == $"stint:{Id(state)}").Select(static link => $"link {link.Name}"));
         if (Directory.Exists(run)) found.Add($"run folder {run} with {string.Join(", ", Directory.EnumerateFileSystemEntries(run))}");
         found.AddRange(Entries(Path.Combine(state, "staging")).Concat(Entries(temporary)).Select(static path => $"temporary file {path}"));
         return found;
@@ -24,7 +26,7 @@ internal static class Leftovers
     /// <summary>The control groups of the daemon with that state folder.</summary>
     public static IReadOnlyList<string> ControlGroups(string state)
     {
-        var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(state)))[..12];
+        var name = Id(state);
         var options = new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
         try
         {
@@ -35,6 +37,9 @@ internal static class Leftovers
             return ControlGroups(state); // another test's group went away while we looked
         }
     }
+
+    /// <summary>What a daemon with that state folder is called on its host.</summary>
+    public static string Id(string state) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(state)))[..12];
 
     private static IEnumerable<string> Entries(string folder) => Directory.Exists(folder) ? Directory.EnumerateFileSystemEntries(folder) : [];
 

@@ -11,12 +11,15 @@ public class SharedDaemon : IAsyncLifetime
     /// <inheritdoc/>
     public async Task InitializeAsync()
     {
-        Daemon = await StintDaemon.StartAsync(new DaemonSetup { Flags = Flags });
+        Daemon = await StintDaemon.StartAsync(await SetupAsync());
         await PrepareAsync();
     }
 
     /// <inheritdoc/>
-    public async Task DisposeAsync() => await Daemon.DisposeAsync();
+    public virtual async Task DisposeAsync() => await Daemon.DisposeAsync();
+
+    /// <summary>How it is started.</summary>
+    private protected virtual Task<DaemonSetup> SetupAsync() => Task.FromResult(new DaemonSetup { Flags = Flags });
 
     /// <summary>Deploys what every test needs.</summary>
     protected virtual Task PrepareAsync() => Task.CompletedTask;

@@ -16,6 +16,7 @@ public sealed class StintDaemon : IAsyncDisposable
     private readonly List<string> _output = [];
     private readonly List<string> _expectedErrors = [];
     private readonly bool _ownsRoot;
+    private readonly List<NamespaceRelay> _relays = [];
     private Process? _process;
 
     private StintDaemon(string? root)
@@ -71,6 +72,7 @@ public sealed class StintDaemon : IAsyncDisposable
     {
         var daemon = new StintDaemon(setup.Root);
         setup.Before?.Invoke(daemon);
+        if (setup.Namespace is { } ns) daemon._relays.AddRange([new NamespaceRelay(ns, daemon.HttpPort), new NamespaceRelay(ns, daemon.ManagementPort)]);
         daemon.Launch(setup);
         try
         {
@@ -170,6 +172,7 @@ public sealed class StintDaemon : IAsyncDisposable
     {
         Http.Dispose();
         Management.Dispose();
+        foreach (var relay in _relays) await relay.DisposeAsync();
         try
         {
             if (!_process!.HasExited)
@@ -204,10 +207,12 @@ public sealed class StintDaemon : IAsyncDisposable
     {
         string[] command =
         [
-            .. setup.Prefix, .. Programs.Stint, "up", "--registry", Registry, "--state", State, "--run", Run,
+            .. setup.Namespace is { } ns ? NamespaceRelay.Enter(ns) : [], .. setup.Prefix, .. Programs.Stint, "up", "--registry", Registry, "--state", State, "--run", Run,
             "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", $"{setup.GrpcPort}", .. setup.Flags,
         ];
-        var start = Programs.Prepare(command, Root, new Dictionary<string, string>(setup.Environment) { ["TMPDIR"] = Temporary });
+        var environment = new Dictionary<string, string>(setup.Environment) { ["TMPDIR"] = Temporary };
+        if (setup.Namespace is null) environment.TryAdd("STINT_NETWORK_DEFAULT", "none");
+        var start = Programs.Prepare(command, Root, environment);
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => Keep(_output, line.Data);
         _process.ErrorDataReceived += (_, line) => Keep(_log, line.Data);

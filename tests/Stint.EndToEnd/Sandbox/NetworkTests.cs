@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Sandbox;
@@ -42,25 +43,29 @@ public abstract class NetworkTests(SandboxDaemon shared)
     [Fact]
     public async Task Without_network_there_is_nothing_but_its_own_loopback()
     {
-        Assert.Equal("['lo']", await shared.AttackAsync("import socket\nresult = [n for _, n in socket.if_nameindex()]"));
-        Assert.Equal("OSError 101", await shared.AttackAsync("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ntry:\n    s.connect(('192.0.2.1', 53))\n    result = 'connected'\nexcept OSError as e: result = f'OSError {e.errno}'"));
+        Assert.Equal("['lo']", await shared.AttackAsync("import socket\nresult = [n for _, n in socket.if_nameindex()]", "offline"));
+        Assert.Equal("OSError 101", await shared.AttackAsync("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ntry:\n    s.connect(('192.0.2.1', 53))\n    result = 'connected'\nexcept OSError as e: result = f'OSError {e.errno}'", "offline"));
     }
 
     [Fact]
-    public async Task Without_network_the_hosts_loopback_is_out_of_reach()
+    public async Task Without_the_hosts_network_its_loopback_is_out_of_reach()
     {
-        foreach (var port in new[] { Daemon.HttpPort, Daemon.ManagementPort })
-            Assert.Equal(NothingListens, await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal)));
+        foreach (var function in new[] { "offline", "attacker" })
+            foreach (var port in new[] { Daemon.HttpPort, Daemon.ManagementPort })
+                Assert.Equal(NothingListens, await shared.AttackAsync(Connect.Replace("PORT", $"{port}", StringComparison.Ordinal), function));
     }
 
     [Fact]
     public async Task The_hosts_abstract_sockets_are_out_of_reach()
     {
-        using var listener = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        static Socket Make() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using var listener = shared.Namespace is { } space ? await space.RunAsync(Make) : Make();
         var name = $"stint-e2e-{Guid.NewGuid():N}";
-        listener.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint("\0" + name));
+        listener.Bind(new UnixDomainSocketEndPoint("\0" + name));
         listener.Listen();
-        Assert.Equal("refused", await shared.AttackAsync($"import socket\ntry:\n    socket.socket(socket.AF_UNIX).connect('\\0{name}')\n    result = 'connected'\nexcept OSError: result = 'refused'"));
+        foreach (var function in new[] { "offline", "attacker" })
+            Assert.Equal("refused", await shared.AttackAsync($"import socket\ntry:\n    socket.socket(socket.AF_UNIX).connect('\\0{name}')\n    result = 'connected'\nexcept OSError: result = 'refused'", function));
+        Assert.Equal("connected", await shared.AttackAsync($"import socket\nsocket.socket(socket.AF_UNIX).connect('\\0{name}')\nresult = 'connected'", "networked"));
     }
 
     [Fact]

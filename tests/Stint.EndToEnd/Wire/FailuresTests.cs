@@ -92,6 +92,45 @@ public sealed class FailuresTests(WireDaemon shared) : IClassFixture<WireDaemon>
     }
 
     [Fact]
+    public async Task A_callers_own_limit_ends_its_running_call_and_its_waiting_call_never_runs()
+    {
+        // "long" goes on until its caller has gone: no clock decides what happens here.
+        await Daemon.DeployAsync("limited", "max-instances = 1\nqueue-timeout = 60\n[process]\nruntime = \"nodejs\"\n", ("index.js", """
+            const calls = [];
+            module.exports = (req, res) => {
+              calls.push(req.body.toString());
+              if (calls.at(-1) === 'long') req.on('close', () => {});
+              else res.send(calls.join());
+            };
+            """));
+        Assert.Equal((200, "first"), await Daemon.CallAsync("limited", "first"));
+        using var leaves = new CancellationTokenSource();
+        var holds = Daemon.Http.PostAsync("limited", new StringContent("long"), leaves.Token);
+        await Retry.UntilAsync("the long call runs", async () => (await Daemon.DescribeAsync("limited")).GetProperty("instances").GetProperty("busy").GetInt32() == 1);
+        var (status, body) = await CallWithin("200ms", "waits");
+        Assert.Equal(504, status);
+        Assert.Contains("it did not run", body, StringComparison.Ordinal);
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => holds);
+        Assert.Equal((200, "first,long,last"), await CallWithin("1m", "last"));
+
+        (status, body) = await CallWithin("0.2", "long");
+        Assert.Equal(504, status);
+        Assert.Contains("the caller's own limit", body, StringComparison.Ordinal);
+        Assert.Equal(504, (await CallWithin("0", "never")).Status);
+        (status, body) = await CallWithin("soon", "");
+        Assert.Equal(400, status);
+        Assert.Contains("X-Timeout is 'soon'; it must be seconds", body, StringComparison.Ordinal);
+
+        async Task<(int Status, string Body)> CallWithin(string limit, string text)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "limited") { Content = new StringContent(text), Headers = { { "X-Timeout", limit } } };
+            using var answer = await Daemon.Http.SendAsync(request);
+            return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+        }
+    }
+
+    [Fact]
     public async Task A_function_that_writes_garbage_into_the_protocol_is_502_and_a_fresh_instance_serves()
     {
         await Daemon.DeployPythonAsync("garbage", """

@@ -10,17 +10,18 @@ public sealed partial class KnowledgeTests
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["Invocations"] = [],
+        ["Network"] = [],
         ["Telemetry"] = ["Invocations"],
         ["Security"] = [],
         ["Functions"] = ["Invocations"],
-        ["Backends"] = ["Invocations", "Functions", "Telemetry", "Hosting"],
+        ["Backends"] = ["Invocations", "Functions", "Network", "Telemetry", "Hosting"],
         ["Pools"] = ["Invocations", "Functions", "Backends", "Telemetry"],
         ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
-        ["Checks"] = ["Backends", "Hosting"],
+        ["Checks"] = ["Backends", "Hosting", "Network"],
     };
 
     [Fact]

@@ -84,6 +84,16 @@ public sealed class DeadlineTests
     }
 
     [Fact]
+    public async Task A_call_whose_caller_has_no_time_at_all_starts_nothing()
+    {
+        await using var bench = new PoolBench();
+        var reply = await bench.Open(PoolBench.Spec).Invoke("a", timeout: TimeSpan.Zero);
+        Assert.Equal(Outcome.TimedOut, reply.Outcome);
+        Assert.Equal("the caller's own limit left f no time; it did not run", reply.Error);
+        Assert.Empty(bench.Backend.Instances);
+    }
+
+    [Fact]
     public async Task A_waiting_call_whose_caller_left_never_runs()
     {
         await using var bench = new PoolBench();

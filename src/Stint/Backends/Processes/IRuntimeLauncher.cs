@@ -14,6 +14,13 @@ internal interface IRuntimeLauncher
     /// <summary>Whether runtimes have a view of the file system of their own, in which the code lies at <see cref="Sandboxing.SandboxPaths.Code"/>; else they see the host's folders as they are.</summary>
     bool HasOwnView { get; }
 
+    /// <summary>What of the network a function gets here that asks for this; null = it does not say.</summary>
+    /// <exception cref="InstanceStartException">It asks for what it cannot have here; the message says why.</exception>
+    ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken);
+
+    /// <summary>What of the network a function has that asks for this, as far as is known now; and why it has less than it should.</summary>
+    (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked);
+
     /// <summary>Makes what all runtimes of a kind need once, however long that takes; later it costs nothing.</summary>
     /// <exception cref="InstanceStartException">It cannot be made; the message says why.</exception>
     ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken);

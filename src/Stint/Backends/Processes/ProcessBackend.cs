@@ -30,7 +30,7 @@ internal sealed partial class ProcessBackend(
     /// <summary>Has spares made ready for a version that will be called.</summary>
     public void Expect(FunctionVersion version)
     {
-        if (launcher.Refusal is null && version.Spec.Process is { } spec) spares.Expect(RuntimeKey.Of(spec));
+        if (launcher.Refusal is null && version.Spec.Process is { } spec) spares.Expect(async cancellationToken => RuntimeKey.Of(spec, await launcher.ResolveAsync(spec.Network, cancellationToken).ConfigureAwait(false)));
     }
 
     /// <inheritdoc/>
@@ -38,7 +38,7 @@ internal sealed partial class ProcessBackend(
     {
         if (launcher.Refusal is { } refusal) throw new InstanceStartException(refusal) { IsHostsFault = true };
         var spec = version.Spec.Process ?? throw new InstanceStartException($"{version.Name} is not a process function");
-        var key = RuntimeKey.Of(spec);
+        var key = RuntimeKey.Of(spec, await launcher.ResolveAsync(spec.Network, cancellationToken).ConfigureAwait(false));
         BlankRuntime? blank = null;
         InstanceOutput? output = null;
         try

@@ -1,3 +1,5 @@
+using Stint.Functions;
+
 namespace Stint.Backends.Processes;
 
 /// <summary>Where the process backend keeps things and what it runs functions with.</summary>
@@ -29,6 +31,9 @@ internal sealed record ProcessBackendOptions
 
     /// <summary>Both.</summary>
     public RuntimeInterpreters Interpreters => new(Python3, NodeJs);
+
+    /// <summary>What functions get of the network that do not say.</summary>
+    public required NetworkAccess NetworkDefault { get; init; }
 
     /// <summary>The name of this daemon's control group.</summary>
     public required string GroupName { get; init; }

@@ -3,6 +3,7 @@ using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
 using Stint.Hosting;
+using Stint.Network;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Backends.Processes;
@@ -19,9 +20,11 @@ internal sealed partial class ProcessHost : IDisposable
 
     /// <summary>Prepares the host.</summary>
     /// <exception cref="IOException">A folder cannot be used.</exception>
-    public ProcessHost(ProcessBackendOptions options, TimeProvider time, ILogger<ProcessHost> logger)
+    public ProcessHost(ProcessBackendOptions options, HostNetwork network, TimeProvider time, ILogger<ProcessHost> logger)
     {
         (_options, _time) = (options, time);
+        Networks = IsRoot ? new KernelNetworks(network) : new UserNetworks(network.Options, Spawner, time, logger);
+        NetworkPolicy = new NetworkPolicy(Networks, options.NetworkDefault, logger);
         Users = new SandboxUsers(options.GroupName);
         RunFolder.Prepare(options.RunFolder);
         Groups = HostControlGroups.TryOpen(options.GroupName, out var noGroups);
@@ -52,6 +55,12 @@ internal sealed partial class ProcessHost : IDisposable
 
     /// <summary>The users of sandboxes.</summary>
     public SandboxUsers Users { get; }
+
+    /// <summary>The sandboxes' ways to the world.</summary>
+    public ISandboxNetworks Networks { get; }
+
+    /// <summary>Who gets which.</summary>
+    public NetworkPolicy NetworkPolicy { get; }
 
     /// <summary>Whether the daemon is root, so that every sandbox gets a user of its own.</summary>
     public bool IsRoot { get; } = Posix.geteuid() == 0;

@@ -1,4 +1,5 @@
 using Stint.Functions;
+using Stint.Functions.Builds;
 
 namespace Stint.Backends.Processes;
 
@@ -21,8 +22,7 @@ internal static class RuntimeCommand
         // -I: no environment, no user site, not the working folder; -S: no site module, which would cost a third of the start; -B: nothing can be written beside the code anyway.
         Runtime.Python3 => [Python(interpreters), "-I", "-S", "-B", "-c", RunCompiled, $"{runtimes}/python3/runtime.py", socket],
         Runtime.Binary => [Python(interpreters), "-I", "-S", "-B", "-c", RunCompiled, $"{runtimes}/binary/runtime.py", socket],
-        // V8 sizes its heap by the host's memory unless told; a quarter is left for code, buffers and /tmp.
-        Runtime.NodeJs => [Node(interpreters), $"--max-old-space-size={Math.Max(16, memoryMiB * 3 / 4)}", $"{runtimes}/nodejs/runtime.js", socket],
+        Runtime.NodeJs => [Node(interpreters), NodeJsCompiled.HeapFlag(memoryMiB), $"{runtimes}/nodejs/runtime.js", socket],
         _ => throw new ArgumentOutOfRangeException(nameof(runtime)),
     };
 

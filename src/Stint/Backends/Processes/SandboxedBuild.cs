@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Security.Cryptography;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
 using Stint.Telemetry.Logs;
@@ -29,7 +30,7 @@ internal sealed class SandboxedBuild(ProcessHost host, TimeProvider time) : IBui
         var turn = new Lock();
         var output = new LineSplitter(Line);
         var error = new LineSplitter(Line);
-        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", BuildResources.Limits, Command, time);
+        var process = new SandboxedProcess(host, $"build-{RandomNumberGenerator.GetHexString(10, lowercase: true)}", BuildResources.Limits, NetworkAccess.Host, Command, time);
         try
         {
             await process.PrepareAsync(cancellationToken).ConfigureAwait(false);

@@ -82,6 +82,28 @@ internal sealed partial class Spares : IAsyncDisposable
         return null;
     }
 
+    /// <summary>The same for a kind that has yet to be found out, which may take as long as preparing the host's network.</summary>
+    public void Expect(Func<CancellationToken, Task<RuntimeKey>> key)
+    {
+        if (_options.Spares + _emptySandboxes == 0) return;
+        lock (_lock)
+        {
+            if (!_stop.IsCancellationRequested) Own_NeedsLock(Task.Run(FindOutAsync));
+        }
+
+        async Task FindOutAsync()
+        {
+            try
+            {
+                Expect(await key(_stop.Token).ConfigureAwait(false));
+            }
+            catch (Exception refused) when (refused is InstanceStartException or OperationCanceledException)
+            {
+                // Whoever calls the function will be told.
+            }
+        }
+    }
+
     /// <summary>Has as much of a kind made as there should be, in the background.</summary>
     public void Expect(RuntimeKey key)
     {

@@ -12,6 +12,9 @@ internal sealed record BuildOptions
     /// <summary>Bytes of built dependencies that are kept for later deployments; the longest unused go first, the newest always stays. Default 2 GiB.</summary>
     public long CacheLimit { get; init; } = 2L << 30;
 
+    /// <summary>The unpacked runtimes, whose Node.js part compiles functions ahead; null: nothing is compiled for Node.js. Default null.</summary>
+    public string? Runtimes { get; init; }
+
     /// <summary>Builds at the same time. Default: half the host's cores, at least 2.</summary>
     public int Parallel { get; init; } = Math.Max(2, Environment.ProcessorCount / 2);
 }

@@ -9,6 +9,10 @@ internal interface IToolchain
     /// <exception cref="DeploymentException">There is none.</exception>
     string Python3 { get; }
 
+    /// <summary>The Node.js interpreter, likewise.</summary>
+    /// <exception cref="DeploymentException">There is none.</exception>
+    string NodeJs { get; }
+
     /// <summary>npm, likewise.</summary>
     /// <exception cref="DeploymentException">There is none.</exception>
     string Npm { get; }

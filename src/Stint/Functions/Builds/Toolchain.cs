@@ -14,8 +14,7 @@ internal sealed class Toolchain(string? python3 = null, string? nodeJs = null) :
     /// <inheritdoc/>
     public string Python3 => python3 ?? Find("python3") ?? throw Missing("python3", "install Python dependencies", "apt-get install python3 python3-pip");
 
-    /// <summary>The Node.js interpreter.</summary>
-    /// <exception cref="DeploymentException">There is none.</exception>
+    /// <inheritdoc/>
     public string NodeJs => nodeJs ?? Find("node") ?? throw Missing("node", "install Node.js dependencies", "apt-get install nodejs npm");
 
     /// <summary>npm: the one beside the interpreter, if there is one.</summary>

@@ -111,6 +111,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
                 // Packages may link to the function's own code (npm's file: packages), so links are checked in the whole.
                 CodeTree.Check(copy, CodeTree.Walk(copy));
             }
+            if (process.Runtime == Runtime.NodeJs) await CompileNodeJsAsync(process, copy, cancellationToken);
             DurableTree.Flush(copy);
             lock (_lock)
             {
@@ -123,6 +124,19 @@ internal sealed partial class BundleStore : IAsyncDisposable
         finally
         {
             DeleteQuietly(copy, "of a deployment that ended");
+        }
+    }
+
+    private async Task CompileNodeJsAsync(ProcessSpec process, string copy, CancellationToken cancellationToken)
+    {
+        var scratch = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
+        try
+        {
+            await NodeJsCompiled.MakeAsync(_sandbox, _tools, process, copy, scratch, _options, cancellationToken);
+        }
+        finally
+        {
+            DeleteQuietly(scratch, "of a compiler that ended");
         }
     }
 
@@ -146,6 +160,8 @@ internal sealed partial class BundleStore : IAsyncDisposable
         CodeTree.Check(folder, entries);
         CodeCheck.Require(process.Runtime, folder);
         var code = BundleHash.OfCode(folder, entries, process.Runtime);
+        // What V8 compiled is for one heap limit only.
+        if (process.Runtime == Runtime.NodeJs) code = BundleHash.OfTexts(code, NodeJsCompiled.HeapFlag(process.MemoryMiB));
         if (DependencySet.Read(process, folder) is not { } set) return (code, null, "");
         var key = await _dependencies.KeyAsync(set, code, cancellationToken);
         return (BundleHash.OfTexts(code, key), set, key);

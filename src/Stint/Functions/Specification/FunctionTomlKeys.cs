@@ -58,8 +58,9 @@ internal static class FunctionTomlKeys
             "Cores that one instance may use on average; 0 = no limit."),
         ProcessKey("pids", new IntegerKind(4, 32_768), s => s.Pids, (s, v) => s with { Pids = v },
             "Processes and threads of one instance."),
-        ProcessKey("network", new WordKind<NetworkAccess>(("none", NetworkAccess.None), ("host", NetworkAccess.Host)), s => s.Network, (s, v) => s with { Network = v },
-            "`none`: no network at all, not even the host's loopback; `host`: the host's own."),
+        ProcessKey("network", new WordKind<NetworkAccess?>(("outbound", NetworkAccess.Outbound), ("none", NetworkAccess.None), ("host", NetworkAccess.Host)), s => s.Network, (s, v) => s with { Network = v },
+            "`outbound`: the world, but neither this host nor other functions ([network.md](network.md)); `none`: no network at all, not even the host's loopback; `host`: the host's own.",
+            "`\"outbound\"` where the host can give it, else `\"none\"`; `network-default` changes that"),
         ProcessKey("tmp", new IntegerKind(1, 1_048_576, " (MiB)"), s => s.TmpMiB, (s, v) => s with { TmpMiB = v },
             "Size of the instance's private `/tmp`."),
         ProcessKey("scripts", new BooleanKind(), s => s.AllowInstallScripts, (s, v) => s with { AllowInstallScripts = v },
@@ -103,8 +104,8 @@ internal static class FunctionTomlKeys
         string name, ValueKind<T> kind, Func<FunctionSpec, T?> get, Func<FunctionSpec, T, FunctionSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, Defaults, help, defaultText);
 
-    private static Setting<ProcessSpec, T> ProcessKey<T>(string name, ValueKind<T> kind, Func<ProcessSpec, T?> get, Func<ProcessSpec, T, ProcessSpec> set, string help) =>
-        new(name, kind, get, set, ProcessDefaults, help);
+    private static Setting<ProcessSpec, T> ProcessKey<T>(string name, ValueKind<T> kind, Func<ProcessSpec, T?> get, Func<ProcessSpec, T, ProcessSpec> set, string help, string? defaultText = null) =>
+        new(name, kind, get, set, ProcessDefaults, help, defaultText);
 
     private static Setting<ContainerSpec, T> ContainerKey<T>(
         string name, ValueKind<T> kind, Func<ContainerSpec, T?> get, Func<ContainerSpec, T, ContainerSpec> set, string help, string? defaultText = null) =>

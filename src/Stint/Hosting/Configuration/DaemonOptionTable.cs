@@ -1,3 +1,4 @@
+using Stint.Functions;
 using Stint.Functions.Toml.Settings;
 
 namespace Stint.Hosting.Configuration;
@@ -61,6 +62,16 @@ internal static class DaemonOptionTable
             "Containers that are created or started at a time; others wait for their turn."),
         Option("callback-port", new IntegerKind(1, 65_535), o => o.CallbackPort, (o, v) => o with { CallbackPort = v },
             "Where UniFaaS's guests say that they are ready: TCP, at the gateways of functions' networks only."),
+        Option("network-default", new WordKind<NetworkAccess>(("outbound", NetworkAccess.Outbound), ("none", NetworkAccess.None)), o => o.NetworkDefault, (o, v) => o with { NetworkDefault = v },
+            "What `network` is for process functions that do not say."),
+        Option("network-subnet", new SubnetKind(), o => o.NetworkSubnet, (o, v) => o with { NetworkSubnet = v },
+            "Where instances' addresses come from, four for each; it must not collide with a route of the host.", "\"10.100.0.0/16\""),
+        Option("network-dns", new NameServersKind(), o => o.NetworkDns, (o, v) => o with { NetworkDns = v },
+            "Name servers of functions.", "those of the host"),
+        Option("network-allow", new AllowedTargetsKind(), o => o.NetworkAllow, (o, v) => o with { NetworkAllow = v },
+            "Addresses with a port that functions may reach, over TCP and UDP, although they are this host's.", "none"),
+        Option("network-stock", new IntegerKind(0, 1000), o => o.NetworkStock, (o, v) => o with { NetworkStock = v },
+            "Networks of process functions, and taps of virtual machines, that are made ahead; each kind once it is in use."),
         Option("drain-seconds", new IntegerKind(0, 3600, " (seconds)"), o => o.DrainSeconds, (o, v) => o with { DrainSeconds = v },
             "How long running calls may go on after SIGTERM."),
         Option("max-body", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxBodyMiB, (o, v) => o with { MaxBodyMiB = v },

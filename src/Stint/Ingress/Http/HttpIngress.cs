@@ -1,6 +1,6 @@
 // A request's way (numbers as in the code):
 //
-//   1. the target names the function; headers become the function's, spelt canonically, without those of the connection
+//   1. the target names the function; headers become the function's, spelt canonically, without those of the connection; X-Timeout is the caller's own limit
 //   2. the body: none; up to 64 KiB held as Kestrel received it; longer ones stay in the connection and are streamed
 //   3. X-tinyFaaS-Async: the call is taken over by Deliveries, 202
 //   4. the router runs it; the reply is written: small ones in one go, long ones piece by piece as the client takes them, or the connection leaves HTTP (WebSocket)
@@ -53,6 +53,17 @@ internal sealed class HttpIngress(
         }
         var headers = ReadHeaders(request.Headers);
         var upgrade = UpgradeRequest.Of(context, request);
+        TimeSpan? callerTimeout = null;
+        if (request.Headers.TryGetValue(CallerLimit.Header, out var limits))
+        {
+            if (!CallerLimit.TryParse(limits.ToString(), out var limit))
+            {
+                using var refusal = Reply.Failure(Outcome.BadRequest, $"{CallerLimit.Header} is '{HttpError.Printable(limits.ToString())}'; it must be {CallerLimit.Rule}");
+                await dialect.WriteErrorAsync(request, response, output, refusal, null).ConfigureAwait(false);
+                return;
+            }
+            callerTimeout = limit;
+        }
 
         // 2.
         var body = upgrade is null ? await ReadBodyAsync(context, request.Headers.ContentLength).ConfigureAwait(false) : default;
@@ -79,6 +90,7 @@ internal sealed class HttpIngress(
             Upgrade = upgrade?.Protocol,
             From = from,
             IsFromTrustedProxy = trustedProxies.Contains(from),
+            CallerTimeout = isAsync ? null : callerTimeout,
             CallerGone = isAsync ? default : context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted,
         };
 

@@ -91,7 +91,7 @@ public sealed class FunctionTomlTests
             line 10, column 1: unknown key `runtim` in [process]; did you mean `runtime`?
             line 11, column 8: `pids` must be an integer from 4 to 32768, not 1
             line 12, column 1: unknown key `timeout` in [process]; it belongs at the top of the file, before the first [table]
-            line 13, column 11: `network` must be "none" or "host", not "hots"; did you mean "host"?
+            line 13, column 11: `network` must be "outbound" or "none" or "host", not "hots"; did you mean "host"?
             """, string.Join('\n', reading.Problems));
     }
 

@@ -108,7 +108,7 @@ internal sealed class Rootfs
     {
         var links = 0;
         var real = "/";
-        var rest = new Stack<string>(path.Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse());
+        var rest = new Stack<string>(Enumerable.Reverse(path.Split('/', StringSplitOptions.RemoveEmptyEntries))); // as an array, .NET 9 would reverse it in place
         while (rest.TryPop(out var name))
         {
             if (name == ".") continue;
@@ -129,7 +129,7 @@ internal sealed class Rootfs
                 if (++links > MaxLinks) return null;
                 AddLink(next, target);
                 if (target.StartsWith('/')) real = "/";
-                foreach (var part in target.Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse()) rest.Push(part);
+                foreach (var part in Enumerable.Reverse(target.Split('/', StringSplitOptions.RemoveEmptyEntries))) rest.Push(part);
             }
             else if (Directory.Exists(next))
             {

@@ -27,6 +27,14 @@ internal sealed class ContainerLauncher(EngineHost host) : IRuntimeLauncher
         }
     }
 
+    /// <summary>Networks of containers are the engine's, and lead to this host's addresses as well: that is not what <c>outbound</c> promises.</summary>
+    public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) => asked == NetworkAccess.Outbound
+        ? throw new InstanceStartException("network = \"outbound\" cannot be had with backend = \"docker\": containers' networks are the engine's, and lead to this host as well. Use \"none\" or \"host\", or backend = \"process\"") { IsHostsFault = true }
+        : new(asked ?? NetworkAccess.None);
+
+    /// <inheritdoc/>
+    public (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked) => (asked ?? NetworkAccess.None, null);
+
     /// <inheritdoc/>
     public IRuntimeProcess Create(RuntimePlan plan) => new ContainerProcess(host, plan);
 }

@@ -13,6 +13,9 @@ internal sealed class ContainerToolchain(RuntimeImages images) : IToolchain
     public string Python3 => "python3";
 
     /// <inheritdoc/>
+    public string NodeJs => "node";
+
+    /// <inheritdoc/>
     public string Npm => "npm";
 
     /// <inheritdoc/>

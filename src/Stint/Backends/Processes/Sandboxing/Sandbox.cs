@@ -54,6 +54,7 @@ internal sealed class Sandbox
             var number = user.ToString(CultureInfo.InvariantCulture);
             arguments.AddRange([_setpriv, "--reuid", number, "--regid", number, "--clear-groups", "--"]);
         }
+        if (plan.Outbound is { } outbound) arguments.AddRange(outbound.Enter);
         arguments.Add(_bubblewrap);
         arguments.AddRange(["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--uid", "1000", "--gid", "1000", "--hostname", "function"]);
         if (plan.Network == NetworkAccess.None) arguments.Add("--unshare-net");
@@ -64,7 +65,7 @@ internal sealed class Sandbox
         foreach (var (name, value) in plan.Environment) arguments.AddRange(["--setenv", name, value]);
         arguments.Add("--");
         arguments.AddRange(plan.Command);
-        return new SpawnRequest { Executable = "/bin/sh", Arguments = arguments, Descriptor3 = _filter, Output = output, Gate = plan.Gate };
+        return new SpawnRequest { Executable = "/bin/sh", Arguments = arguments, Descriptor3 = _filter, Network = plan.Outbound?.Namespace, Output = output, Gate = plan.Gate };
     }
 
     private void AddFileSystem(List<string> arguments, SandboxPlan plan)
@@ -80,6 +81,7 @@ internal sealed class Sandbox
         if (plan.Network == NetworkAccess.Host)
             foreach (var file in SandboxEtc.NetworkFiles)
                 if (File.Exists(file)) arguments.AddRange(["--ro-bind", file, file]);
+        if (plan.Outbound is { } outbound) arguments.AddRange(["--ro-bind", outbound.Resolver, "/etc/resolv.conf"]);
         var size = (plan.TmpMiB * 1024L * 1024L).ToString(CultureInfo.InvariantCulture);
         arguments.AddRange(["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp"]);
         foreach (var mount in plan.Mounts) arguments.AddRange([mount.Access == MountAccess.ReadWrite ? "--bind" : "--ro-bind", mount.Host, mount.Inside]);

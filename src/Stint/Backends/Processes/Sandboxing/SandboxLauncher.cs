@@ -19,7 +19,14 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
     public ValueTask ReadyAsync(Runtime runtime, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     /// <inheritdoc/>
-    public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits,
+    public ValueTask<NetworkAccess> ResolveAsync(NetworkAccess? asked, CancellationToken cancellationToken) =>
+        host.Sandbox is null ? new(NetworkAccess.Host) : host.NetworkPolicy.ResolveAsync(asked, cancellationToken);
+
+    /// <inheritdoc/>
+    public (NetworkAccess Access, string? Problem) Describe(NetworkAccess? asked) => host.Sandbox is null ? (NetworkAccess.Host, null) : host.NetworkPolicy.Describe(asked);
+
+    /// <inheritdoc/>
+    public IRuntimeProcess Create(RuntimePlan plan) => new SandboxedProcess(host, plan.Id, plan.Limits, plan.Key.Network,
         process => host.Sandbox is { } sandbox ? sandbox.Command(InSandbox(plan, process), plan.Output) : Plain(plan, process), time)
     {
         HasGate = host.Sandbox is not null,
@@ -41,6 +48,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
             Mounts = mounts,
             Environment = RuntimeCommand.Environment,
             Network = plan.Key.Network,
+            Outbound = process.Outbound,
             TmpMiB = plan.Key.TmpMiB,
             FileMiB = plan.Key.TmpMiB,
             User = process.User,

@@ -21,6 +21,9 @@ internal sealed record SandboxPlan
     /// <summary>What of the network it reaches.</summary>
     public NetworkAccess Network { get; init; } = NetworkAccess.None;
 
+    /// <summary>The network that it is put into; there when <see cref="Network"/> is outbound.</summary>
+    public SandboxNetwork? Outbound { get; init; }
+
     /// <summary>Size of its private <c>/tmp</c>, MiB.</summary>
     public required int TmpMiB { get; init; }
 

@@ -1,5 +1,6 @@
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 using Stint.Invocations;
 
 namespace Stint.Backends.Processes.Sandboxing;
@@ -8,9 +9,10 @@ namespace Stint.Backends.Processes.Sandboxing;
 /// <param name="host">What processes share.</param>
 /// <param name="id">Names the control group.</param>
 /// <param name="limits">Of the control group.</param>
-/// <param name="command">Makes the command when group and user are there.</param>
+/// <param name="network">What of the network it reaches.</param>
+/// <param name="command">Makes the command when group, user and network are there.</param>
 /// <param name="time">For waits.</param>
-internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimits limits, Func<SandboxedProcess, SpawnRequest> command, TimeProvider time) : IRuntimeProcess
+internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimits limits, NetworkAccess network, Func<SandboxedProcess, SpawnRequest> command, TimeProvider time) : IRuntimeProcess
 {
     // Processes leave their control group a moment after they were killed; two seconds is ample, and what is left then is reported.
     private const int RemovalAttempts = 400;
@@ -26,6 +28,9 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
 
     /// <summary>The host's user number, when the daemon is root.</summary>
     public int? User { get; private set; }
+
+    /// <summary>Its way to the world, when it has one of its own.</summary>
+    public SandboxNetwork? Outbound { get; private set; }
 
     /// <summary>The files that make whoever writes its number into them a member of the control group.</summary>
     public IReadOnlyList<string> JoinFiles => _group?.JoinFiles ?? [];
@@ -47,8 +52,11 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     {
         _group = host.Groups?.Create(id, _limits);
         User = host.TakeUser();
+        if (network == NetworkAccess.Outbound && host.Sandbox is not null) Outbound = await host.Networks.TakeAsync(cancellationToken).ConfigureAwait(false);
         if (HasGate) Gate = new Gate();
         _process = await host.Spawner.StartAsync(command(this)).ConfigureAwait(false);
+        // It would run without a network from here on, and for as long as its pool keeps it; another one gets another.
+        if (Outbound?.Lost is { } lost) _ = lost.ContinueWith(_ => Kill(), TaskScheduler.Default);
     }
 
     /// <inheritdoc/>
@@ -90,6 +98,7 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
         var left = _group is { } group ? await EmptyAsync(group).ConfigureAwait(false) : null;
         Gate?.Dispose(); // when nobody is left behind it
         if (_process is { } killed) await killed.Exited.ConfigureAwait(false);
+        if (Outbound is { } outbound) await outbound.DisposeAsync().ConfigureAwait(false);
         if (User is { } user) host.Users.Return(user);
         return left;
     }

@@ -14,6 +14,7 @@ internal static partial class Posix
     internal const int SetStatusFlags = 4;    // F_SETFL
     internal const int DuplicateCloseOnExec = 1030; // F_DUPFD_CLOEXEC
     internal const short PollIn = 1;
+    internal const int NewNetwork = 0x40000000; // CLONE_NEWNET
     internal const int ErrorAgain = 11;
     internal const int ErrorInterrupted = 4;
     internal const int ErrorNoProcess = 3;
@@ -52,6 +53,9 @@ internal static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     internal static unsafe partial int poll(PollEntry* entries, ulong count, int timeoutMilliseconds);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int setns(SafeHandle namespaceFile, int type);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int eventfd(uint initial, int flags);

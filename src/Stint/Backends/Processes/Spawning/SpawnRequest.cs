@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Stint.Backends.Processes.Spawning;
 
 /// <summary>What to start, and where its output goes.</summary>
@@ -20,6 +22,9 @@ internal sealed record SpawnRequest
 
     /// <summary>Where the child waits until it is told to go on: as <see cref="GateDescriptor"/>.</summary>
     public Gate? Gate { get; init; }
+
+    /// <summary>The network namespace that the child lives in; null = the daemon's.</summary>
+    public SafeHandle? Network { get; init; }
 
     /// <summary>Takes each piece of output as it comes, on the spawning thread: must be quick and must not throw. Empty at the end of the stream.</summary>
     public required OutputSink Output { get; init; }

@@ -21,6 +21,7 @@ internal sealed class Spawner : IDisposable
     private readonly ConcurrentQueue<(SpawnRequest Request, TaskCompletionSource<ChildProcess> Started)> _requests = new();
     private readonly List<Watch> _watches = [];
     private readonly byte[] _piece = new byte[PieceSize];
+    private readonly ThreadNetwork _network;
     private readonly Thread _thread;
     private readonly int _wake = Posix.Check(Posix.eventfd(0, Posix.CloseOnExec | Posix.NonBlocking), "eventfd");
     private Posix.PollEntry[] _entries = new Posix.PollEntry[16];
@@ -29,6 +30,7 @@ internal sealed class Spawner : IDisposable
     /// <summary>Starts the thread.</summary>
     public Spawner()
     {
+        _network = new ThreadNetwork(); // all threads are in the daemon's network now
         _thread = new Thread(Run) { Name = "stint-spawner", IsBackground = true };
         _thread.Start();
     }
@@ -52,6 +54,7 @@ internal sealed class Spawner : IDisposable
         Wake();
         _thread.Join();
         _ = Posix.close(_wake);
+        _network.Dispose();
         while (_requests.TryDequeue(out var left)) left.Started.TrySetException(new ObjectDisposedException(nameof(Spawner)));
     }
 
@@ -169,7 +172,7 @@ internal sealed class Spawner : IDisposable
         }
     }
 
-    private static unsafe int SpawnWithOutput(SpawnRequest request, int output, int error)
+    private unsafe int SpawnWithOutput(SpawnRequest request, int output, int error)
     {
         var actions = stackalloc byte[Posix.SpawnStructureSize];
         var attributes = stackalloc byte[Posix.SpawnStructureSize];
@@ -194,8 +197,13 @@ internal sealed class Spawner : IDisposable
             Posix.CheckError(Posix.posix_spawnattr_setsigmask(attributes, signals), "setsigmask");
             Posix.CheckError(Posix.posix_spawnattr_setflags(attributes, Posix.SpawnSetSignalDefaults | Posix.SpawnSetSignalMask | Posix.SpawnSetSession), "setflags");
 
+            var executable = strings.Add(request.Executable);
+            var arguments = strings.AddList(request.Arguments);
+            var environment = strings.AddList(request.Environment);
             int pid;
-            var failure = Posix.posix_spawn(&pid, strings.Add(request.Executable), actions, attributes, strings.AddList(request.Arguments), strings.AddList(request.Environment));
+            ThreadNetwork.Enter(request.Network);
+            var failure = Posix.posix_spawn(&pid, executable, actions, attributes, arguments, environment);
+            _network.Leave(request.Network);
             Posix.CheckError(failure, $"start {request.Executable}");
             return pid;
         }
