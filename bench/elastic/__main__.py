@@ -1,5 +1,5 @@
 """
-bench/cold, bench/load and bench/containers: how the platform behaves when instances come and go, and when more is asked of it than it can do.
+bench/cold, bench/load, bench/containers and bench/vm: how the platform behaves when instances come and go, and when more is asked of it than it can do.
 
     cold    call → first byte without an instance, by runtime,      starts
             with spares and without, with a network and without,
@@ -10,6 +10,7 @@ bench/cold, bench/load and bench/containers: how the platform behaves when insta
             fairness   one function at 50 times another's load
             idle       memory of 1,000 deployed functions
     containers     cold starts, bursts and warm calls of containers beside `docker start` and the process sandbox
+    vm             virtual machines that boot and that resume, bursts, memory, beside the same QEMU line by hand
 
 Every figure is of this run on this machine; a ratio compares things that were measured one after the other. daemon starts the program, client makes the requests.
 """
@@ -21,6 +22,7 @@ import time
 import containers
 import starts
 import traffic
+import vms
 from daemon import ROOT, BenchError, Workspace
 
 # Behind our own folder, which has a `starts` as well: what bench/run says about the machine, how it builds and how it writes.
@@ -29,7 +31,7 @@ import builds
 import machine
 import page
 
-KINDS = {"cold": starts, "load": traffic, "containers": containers}
+KINDS = {"cold": starts, "load": traffic, "containers": containers, "vm": vms}
 LOADS = ("burst", "step", "overload", "fairness", "idle")
 
 
@@ -49,6 +51,9 @@ def main():
     elif kind == "containers":
         parser.add_argument("--starts", type=int, help="cold starts of each kind (default 50, with --quick 5)")
         parser.add_argument("--burst", type=int, help="containers of a burst (default 50, with --quick 8)")
+    elif kind == "vm":
+        parser.add_argument("--starts", type=int, help="cold starts of each kind (default 20, with --quick 2)")
+        parser.add_argument("--burst", type=int, help="machines of a burst (default 20, with --quick 3)")
     else:
         parser.add_argument("--only", action="append", choices=LOADS, help="this run only; may be repeated")
     options = parser.parse_args(arguments)
@@ -65,6 +70,8 @@ def main():
                 results = starts.measure(workspace, options.only or starts.RUNTIMES, options.network or starts.NETWORKS, options.starts or (10 if options.quick else 100), options.spares, say)
             elif kind == "containers":
                 results = containers.measure(workspace, options.starts or (5 if options.quick else 50), options.burst or (8 if options.quick else 50), options.quick, say)
+            elif kind == "vm":
+                results = vms.measure(workspace, options.starts or (2 if options.quick else 20), options.burst or (3 if options.quick else 20), say)
             else:
                 results = {}
                 for name in options.only or LOADS:
