@@ -24,9 +24,12 @@ internal static class Checkup
         new MemoryCheck(),
     ];
 
+    // They start guests, which takes a moment.
+    private static readonly ICheck[] OfVirtualMachines = [new QemuCheck(), new KvmCheck(), new FirecrackerCheck()];
+
     /// <summary>Runs every check at the same time; results in a fixed order.</summary>
     public static async Task<IReadOnlyList<CheckResult>> RunAsync(CheckScope scope, CancellationToken cancellationToken) =>
-        await Task.WhenAll(All.Select(check => check.RunAsync(scope, cancellationToken)));
+        await Task.WhenAll(All.Concat(scope.WithVirtualMachines ? OfVirtualMachines : []).Select(check => check.RunAsync(scope, cancellationToken)));
 
     /// <summary>Whether a function of at least one language can run.</summary>
     public static bool CanRunFunctions(IReadOnlyList<CheckResult> results)

@@ -24,6 +24,15 @@ internal sealed record CheckScope
     /// <summary>The interpreter of nodejs functions; null = /usr/bin/node, then PATH.</summary>
     public string? NodeJs { get; init; }
 
+    /// <summary>Whether virtual machines are tried as well.</summary>
+    public bool WithVirtualMachines { get; init; }
+
+    /// <summary>The QEMU of virtual machines; null = that of PATH.</summary>
+    public string? Qemu { get; init; }
+
+    /// <summary>The Firecracker of virtual machines; null = that of PATH.</summary>
+    public string? Firecracker { get; init; }
+
     /// <summary>Where instances' addresses come from.</summary>
     public Ipv4Subnet NetworkSubnet { get; init; } = NetworkOptions.DefaultSubnet;
 

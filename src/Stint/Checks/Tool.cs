@@ -21,11 +21,12 @@ internal static class Tool
         File.Exists(path) && (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0;
 
     /// <summary>Runs a program and collects what it prints; one that takes too long is killed and has failed.</summary>
-    public static async Task<ToolResult> RunAsync(CheckScope scope, string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
+    public static async Task<ToolResult> RunAsync(CheckScope scope, string program, IEnumerable<string> arguments, CancellationToken cancellationToken, TimeSpan? limitOfRun = null)
     {
+        var patience = limitOfRun ?? Limit;
         // In / because a user that the program turns into may not be allowed into the current folder.
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
-        using var limit = new CancellationTokenSource(Limit, scope.Time);
+        using var limit = new CancellationTokenSource(patience, scope.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
@@ -42,7 +43,7 @@ internal static class Tool
             {
                 process.Kill(entireProcessTree: true);
                 cancellationToken.ThrowIfCancellationRequested();
-                return new ToolResult(-1, "", $"no end after {Limit.TotalSeconds:0} s");
+                return new ToolResult(-1, "", $"no end after {patience.TotalSeconds:0} s");
             }
         }
         catch (Win32Exception e)

@@ -16,13 +16,16 @@ internal sealed class CodeArchive
     private readonly ZipArchive _zip;
     private readonly string _root;
     private readonly bool _skipNodeModules;
+    private readonly IReadOnlyList<string>? _only;
 
-    private CodeArchive(ZipArchive zip, string root, bool skipNodeModules) => (_zip, _root, _skipNodeModules) = (zip, root, skipNodeModules);
+    private CodeArchive(ZipArchive zip, string root, bool skipNodeModules, IReadOnlyList<string>? only) => (_zip, _root, _skipNodeModules, _only) = (zip, root, skipNodeModules, only);
 
     /// <summary>Packs; the result is positioned at its beginning, and the file is gone when it is closed.</summary>
     /// <param name="skipNodeModules">Leave <c>node_modules</c> at the top out.</param>
+    /// <param name="only">What is packed, relative paths of files and folders; null = everything.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="CliException">A link leaves the folder, or a file is no regular one.</exception>
-    public static async Task<FileStream> PackAsync(string folder, bool skipNodeModules, CancellationToken cancellationToken)
+    public static async Task<FileStream> PackAsync(string folder, bool skipNodeModules, IReadOnlyList<string>? only, CancellationToken cancellationToken)
     {
         var root = UnixFiles.RealPath(folder) ?? throw new CliException($"{folder} does not exist.");
         var file = new FileStream(Path.Combine(Path.GetTempPath(), "stint-" + Path.GetRandomFileName()), new FileStreamOptions
@@ -33,7 +36,7 @@ internal sealed class CodeArchive
         try
         {
             using (var zip = new ZipArchive(file, ZipArchiveMode.Create, leaveOpen: true))
-                await new CodeArchive(zip, root, skipNodeModules).AddFolderAsync(root, "", [root], cancellationToken);
+                await new CodeArchive(zip, root, skipNodeModules, only).AddFolderAsync(root, "", [root], cancellationToken);
             file.Position = 0;
             return file;
         }
@@ -52,6 +55,7 @@ internal sealed class CodeArchive
         {
             if (Skipped.Contains(entry.Name) || (_skipNodeModules && prefix.Length == 0 && entry.Name is "node_modules")) continue;
             var name = prefix + entry.Name;
+            if (_only?.Any(wanted => wanted == name || wanted.StartsWith(name + "/", StringComparison.Ordinal) || name.StartsWith(wanted + "/", StringComparison.Ordinal)) == false) continue;
             var path = entry.LinkTarget is null ? entry.FullName : Follow(entry, name);
             if (!Directory.Exists(path)) await AddFileAsync(new FileInfo(path), name, cancellationToken);
             else if (ancestors.Contains(path)) throw new CliException($"{name} is a link to a folder that contains it. Remove the link.");

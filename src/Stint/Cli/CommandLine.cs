@@ -108,6 +108,7 @@ internal static class CommandLine
         root.Subcommands.Add(WipeCommand.Build(session, globals));
         root.Subcommands.Add(NewCommand.Build(session));
         root.Subcommands.Add(ImageCommand.Build(session));
+        root.Subcommands.Add(VmCommand.Build(session));
         root.Subcommands.Add(DoctorCommand.Build(session, globals));
         root.Subcommands.Add(VersionCommand.Build(session));
         root.Subcommands.Add(CompletionCommand.Build(session));

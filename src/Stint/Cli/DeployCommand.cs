@@ -21,7 +21,7 @@ internal static class DeployCommand
     /// <summary>Declares the command.</summary>
     public static Command Build(CliSession session, GlobalOptions globals)
     {
-        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a container's function.toml alone, or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
+        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a virtual machine's files or, for a container, nothing else; or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
         var folder = new Argument<string>("dir") { Description = "The function's folder." };
         var name = Named(new Option<string>("--name") { Description = "Name of the function. Default: that of the folder.", HelpName = "name" });
         var module = Named(new Option<string>("--module") { Description = "Its module. Default: _.", HelpName = "name" });
@@ -38,9 +38,13 @@ internal static class DeployCommand
             Whole("--min-instances", "n", "", "min-instances", "Instances that are kept warm."),
             Whole("--max-instances", "n", "", "max-instances", "Most instances at a time."),
         ];
+        var backend = new Option<string>("--backend") { Description = "vm: make a virtual machine of a python3, nodejs or binary function here, and deploy that. Default: the function runs as its file says.", HelpName = "name" };
+        backend.AcceptOnlyFromAmong("vm");
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show the build's output." };
         command.Arguments.Add(folder);
-        foreach (var option in (Option[])[name, module, runtime, .. settings.Select(setting => setting.Option), env, label, verbose]) command.Options.Add(option);
+        foreach (var option in (Option[])[name, module, runtime, .. settings.Select(setting => setting.Option), env, label, backend]) command.Options.Add(option);
+        var machine = LocalVmImage.AddTo(command);
+        command.Options.Add(verbose);
         var json = JsonOption.AddTo(command, "Print the deployed function as JSON.");
 
         command.SetAction(async (parsed, cancellationToken) =>
@@ -54,9 +58,21 @@ internal static class DeployCommand
             foreach (var (key, value) in KeyValueOption.Read(parsed, env)) toml.Set("env", key, TomlEdit.Quote(value));
             foreach (var (key, value) in KeyValueOption.Read(parsed, label)) toml.Set("labels", key, TomlEdit.Quote(value));
 
+            using var made = new TemporaryFolder("stint-vm-");
+            if (parsed.GetValue(backend) is null)
+            {
+                if (machine.FirstGiven(parsed) is { } flag) throw new CliException($"{flag} is for virtual machines: say --backend vm as well, or leave it out.", ExitCode.Usage);
+            }
+            else
+            {
+                await machine.MakeAsync(session, parsed, toml.ToString(), source.CodeFolder, made.Path, parsed.GetValue(verbose), cancellationToken);
+                source = FunctionSource.OfMachine(made.Path);
+                toml = new TomlEdit(source.Toml);
+            }
+
             using var client = globals.Connect(parsed, session);
             var target = Target(path, parsed.GetValue(name), parsed.GetValue(module));
-            await using var code = source.CodeFolder is { } codeFolder ? await CodeArchive.PackAsync(codeFolder, source.HasNodeDependencies(), cancellationToken) : null;
+            await using var code = source.CodeFolder is { } codeFolder ? await CodeArchive.PackAsync(codeFolder, source.HasNodeDependencies(), source.Files, cancellationToken) : null;
             var started = session.Time.GetTimestamp();
             var function = await ShowAsync(session, target, client.DeployAsync(target, toml.ToString(), code, cancellationToken), parsed.GetValue(verbose));
             if (parsed.GetValue(json))

@@ -30,6 +30,7 @@ internal static class DescribeCommand
         Line("name", function.FullName);
         Line("runtime", function.Runtime);
         if (function.Image.Length > 0) Line("image", function.ContainerRuntime.Length == 0 ? function.Image : $"{function.Image}, run by {function.ContainerRuntime}");
+        if (function.Kernel.Length > 0) Line("kernel", $"{function.Kernel}, run by {function.Hypervisor}");
         Line("state", function.State);
         // A build's output has many lines.
         if (function.Why is { } why) Line("why", why.ReplaceLineEndings(" "));
@@ -39,7 +40,7 @@ internal static class DescribeCommand
         if (function.NextVersion.Length > 0) Line("next", $"{function.NextVersion}, its instances are starting");
         if (function.Folder.Length > 0) Line("folder", function.Folder);
         Line("limits", string.Create(CultureInfo.InvariantCulture,
-            $"{function.MemoryMiB} MiB memory, {(function.Cpus > 0 ? Figures.Number(function.Cpus) : "any")} cpus, {function.Pids} processes, network {function.Network}, {Figures.Number(function.TimeoutSeconds)} s per call"));
+            $"{function.MemoryMiB} MiB memory, {(function.Cpus > 0 ? Figures.Number(function.Cpus) : "any")} cpus, {(function.Pids > 0 ? $"{function.Pids} processes, " : "")}network {function.Network}, {Figures.Number(function.TimeoutSeconds)} s per call"));
         if (function.NetworkProblem.Length > 0) Line("network", $"none, although it should have one: {function.NetworkProblem}");
         Line("instances", string.Create(CultureInfo.InvariantCulture,
             $"{function.MinInstances} to {function.MaxInstances}, {Figures.Count(function.ConcurrentRequests, "call")} at a time each, kept {KeptFor(function.KeepaliveSeconds)}"));

@@ -21,12 +21,14 @@ internal static class DoctorCommand
     {
         var command = new Command("doctor", "Check what this host can run, and say what would add the rest. Exits with 0 when functions can run, else with 1.");
         // Those that a check looks at; stint.toml and the environment count as well, as for 'up'.
-        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "backend" or "docker-host" or "network-subnet" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
+        var read = DaemonFlags.AddTo(command, setting => setting.Name is "registry" or "state" or "python3" or "nodejs" or "backend" or "docker-host" or "qemu" or "firecracker" or "network-subnet" || setting.Name.EndsWith("-port", StringComparison.Ordinal));
+        var machines = new Option<bool>("--vm") { Description = "Try virtual machines as well: QEMU and KVM boot a tiny guest." };
+        command.Options.Add(machines);
         var json = JsonOption.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var flags = read(parsed);
-            foreach (var path in (string[])["registry", "state", "python3", "nodejs"])
+            foreach (var path in (string[])["registry", "state", "python3", "nodejs", "qemu", "firecracker"])
                 if (flags.TryGetValue(path, out var given)) flags[path] = session.FullPath(given);
             var reading = OptionsLoader.Load(flags);
             if (reading.Options is not { } options) throw new CliException(string.Join("\n", reading.Problems), ExitCode.BadConfiguration);
@@ -37,6 +39,9 @@ internal static class DoctorCommand
                 State = options.State,
                 Python3 = options.Python3,
                 NodeJs = options.NodeJs,
+                WithVirtualMachines = parsed.GetValue(machines),
+                Qemu = options.Qemu,
+                Firecracker = options.Firecracker,
                 NetworkSubnet = options.NetworkSubnet ?? NetworkOptions.DefaultSubnet,
                 Ports =
                 [

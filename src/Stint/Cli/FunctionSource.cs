@@ -8,7 +8,13 @@ namespace Stint.Cli;
 /// <param name="CodeFolder">Absolute path; null for a function whose code is elsewhere: in a container's image.</param>
 internal sealed record FunctionSource(string Toml, string? CodeFolder)
 {
-    /// <summary>Reads a function's folder (<c>function.toml</c> and, unless it is a container's, <c>code/</c>) or a folder of plain code, whose runtime is detected.</summary>
+    /// <summary>The table that says how the function runs, and holds limits such as <c>memory</c>.</summary>
+    public string Backend { get; private init; } = "process";
+
+    /// <summary>What of the folder is sent, as relative paths; null = everything.</summary>
+    public IReadOnlyList<string>? Files { get; private init; }
+
+    /// <summary>Reads a function's folder (<c>function.toml</c> and <c>code/</c>, or a virtual machine's files, or nothing for a container) or a folder of plain code, whose runtime is detected.</summary>
     /// <param name="runtime">The runtime that a flag names; null = the file's, or the detected one.</param>
     /// <exception cref="CliException">The folder is neither.</exception>
     public static FunctionSource Read(string folder, string? runtime)
@@ -19,10 +25,13 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
         if (File.Exists(toml))
         {
             var text = File.ReadAllText(toml);
-            if (IsContainer(text))
+            var root = TomlDocument.Parse(text).Root;
+            foreach (var (backend, what) in (ReadOnlySpan<(string, string)>)[("container", "a container"), ("vm", "a virtual machine")])
             {
+                if (!root.TryGet(backend, out var table)) continue;
+                if (runtime is not null) throw new CliException($"{toml} is that of {what}, which has no {runtime} runtime. Leave --runtime out.", ExitCode.Usage);
                 // What else is in the folder, such as the image's recipe, is not the daemon's.
-                return runtime is null ? new FunctionSource(text, null) : throw new CliException($"{toml} is that of a container, which has no {runtime} runtime. Leave --runtime out.", ExitCode.Usage);
+                return backend == "vm" ? new FunctionSource(text, folder) { Backend = backend, Files = FilesOf(table.Value, folder) } : new FunctionSource(text, null) { Backend = backend };
             }
             return Directory.Exists(code)
                 ? new FunctionSource(text, code)
@@ -34,13 +43,13 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
         return new FunctionSource($"[process]\nruntime = {TomlEdit.Quote(found)}\n", folder);
     }
 
-    /// <summary>The table that holds limits such as <c>memory</c>.</summary>
-    public string Backend => CodeFolder is null ? "container" : "process";
+    /// <summary>The folder that <see cref="LocalVmImage"/> has made.</summary>
+    public static FunctionSource OfMachine(string folder) => Read(folder, null);
 
     /// <summary>Whether <c>npm install</c> will make <c>node_modules</c> anew, so that sending it is a waste.</summary>
     public bool HasNodeDependencies()
     {
-        if (CodeFolder is null) return false;
+        if (CodeFolder is null || Backend != "process") return false;
         try
         {
             using var package = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(CodeFolder, "package.json")));
@@ -55,7 +64,22 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
         }
     }
 
-    private static bool IsContainer(string toml) => TomlDocument.Parse(toml).Root.TryGet("container", out _);
+    /// <summary>The files that <c>[vm]</c> names. What is wrong with the table is for the daemon to say.</summary>
+    private static List<string> FilesOf(TomlValue vm, string folder)
+    {
+        var files = new List<string>();
+        foreach (var key in (string[])["kernel", "image", "initrd"])
+        {
+            if (vm is not TomlTable table || !table.TryGet(key, out var entry) || entry.Value is not TomlString { Value: { Length: > 0 } name }) continue;
+            var path = Path.GetFullPath(Path.Combine(folder, name));
+            var relative = Path.GetRelativePath(folder, path);
+            if (Path.IsPathRooted(relative) || relative is "." || relative.StartsWith("..", StringComparison.Ordinal))
+                throw new CliException($"`{key}` names {name}, which is not in {folder}. Copy it there: what is deployed brings its files along.", ExitCode.BadConfiguration);
+            if (!File.Exists(path) && !Directory.Exists(path)) throw new CliException($"`{key}` names {path}, which does not exist.", ExitCode.BadConfiguration);
+            files.Add(relative);
+        }
+        return files;
+    }
 
     private static string? Detect(string folder)
     {

@@ -34,7 +34,15 @@ internal sealed record FunctionSpec
     public int MaxQueue { get; init; } = 1000;
 
     /// <summary><c>queue-timeout</c> (seconds): the longest a call waits for an instance.</summary>
-    public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(5);
+    // A machine's boot is part of its first call's wait; when it fails, the call is to hear why.
+    public TimeSpan QueueTimeout
+    {
+        get => OwnQueueTimeout ?? TimeSpan.FromSeconds(5) + (Vm is null ? TimeSpan.Zero : BootTimeout);
+        init => OwnQueueTimeout = value;
+    }
+
+    /// <summary><see cref="QueueTimeout"/> as it was set; null = it was not.</summary>
+    public TimeSpan? OwnQueueTimeout { get; init; }
 
     /// <summary><c>ahead</c>: successors of a single-use instance that are started before they are needed.</summary>
     public int Ahead { get; init; }
@@ -54,11 +62,17 @@ internal sealed record FunctionSpec
     /// <summary><c>[container]</c>: the function runs as containers of an image.</summary>
     public ContainerSpec? Container { get; init; }
 
+    /// <summary><c>[vm]</c>: the function runs as virtual machines.</summary>
+    public VmSpec? Vm { get; init; }
+
     /// <summary>Whether its code lies beside its <c>function.toml</c> and is built into a bundle; otherwise it comes from elsewhere, from an image for instance.</summary>
     public bool HasCode => Process is not null;
 
-    /// <summary>Memory that one instance is promised, MiB; whatever runs it.</summary>
-    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? 0;
+    /// <summary>Whether anything beside its <c>function.toml</c> belongs to it: code, or the files of a virtual machine.</summary>
+    public bool HasFiles => HasCode || Vm is not null;
+
+    /// <summary>Memory that one instance is promised, MiB; whatever runs it. A virtual machine's hypervisor is counted.</summary>
+    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? (Vm is null ? 0 : Vm.MemoryMiB + Vm.OverheadMiB);
 
     /// <summary>Default of <see cref="MaxInstances"/>: twice the host's cores, at least 4.</summary>
     public static int DefaultMaxInstances { get; } = Math.Max(4, Environment.ProcessorCount * 2);

@@ -2,7 +2,9 @@ using Stint.Backends.Containers.Engine;
 using Stint.Backends.Containers.Images;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Containers;
+using Stint.Functions;
 using Stint.Functions.Builds;
+using Stint.Network;
 
 namespace Stint.Hosting;
 
@@ -13,7 +15,7 @@ internal sealed class ContainerParts : RuntimeParts
 
     /// <summary>Puts them together.</summary>
     /// <exception cref="IOException">A folder cannot be used, or the engine's address is none.</exception>
-    public ContainerParts(DaemonOptions options, ProcessBackendOptions processes, TimeProvider time, ILoggerFactory loggers)
+    public ContainerParts(DaemonOptions options, ProcessBackendOptions processes, HostNetwork network, TimeProvider time, ILoggerFactory loggers)
     {
         EngineClient engine;
         try
@@ -30,10 +32,17 @@ internal sealed class ContainerParts : RuntimeParts
         };
         var images = new RuntimeImages(engine, settings, time, loggers.CreateLogger<RuntimeImages>());
         _host = new EngineHost(engine, processes, images, time, loggers.CreateLogger<EngineHost>());
+        // Users, folders and control groups of its own, because the engine's host counts on having its alone.
+        var run = Path.Combine(processes.RunFolder, "vms");
+        RunFolder.Make(run);
+        Host = new ProcessHost(processes with { RunFolder = run, GroupName = processes.GroupName + "-vms", NetworkDefault = NetworkAccess.None }, network, time, loggers.CreateLogger<ProcessHost>());
         Launcher = new ContainerLauncher(_host);
         Builds = new ContainerBuild(_host);
         Toolchain = new ContainerToolchain(images);
     }
+
+    /// <inheritdoc/>
+    public override ProcessHost Host { get; }
 
     /// <inheritdoc/>
     public override IRuntimeLauncher Launcher { get; }
@@ -53,6 +62,7 @@ internal sealed class ContainerParts : RuntimeParts
     /// <inheritdoc/>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
+        await Host.ProbeAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             await _host.ReadyAsync(cancellationToken).ConfigureAwait(false);
@@ -64,5 +74,10 @@ internal sealed class ContainerParts : RuntimeParts
     }
 
     /// <inheritdoc/>
-    public override ValueTask DisposeAsync() => _host.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await Host.Networks.DisposeAsync().ConfigureAwait(false);
+        Host.Dispose();
+        await _host.DisposeAsync().ConfigureAwait(false);
+    }
 }

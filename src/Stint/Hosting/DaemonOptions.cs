@@ -88,6 +88,21 @@ internal sealed record DaemonOptions
     /// <summary><c>network-stock</c>: networks for process functions, and taps for virtual machines, that are made ahead once that kind is in use.</summary>
     public int NetworkStock { get; init; } = 4;
 
+    /// <summary><c>vm-folder</c>: where virtual machines' own files are while they run. Default <c>faas</c> in the folder for temporary files, as UniFaaS has it.</summary>
+    public string? VmFolder { get; init; }
+
+    /// <summary><c>kvm</c>: whether virtual machines use KVM.</summary>
+    public KvmUse Kvm { get; init; }
+
+    /// <summary><c>qemu</c>: the program. Default: qemu-system-x86_64 of the system's folders, then PATH.</summary>
+    public string? Qemu { get; init; }
+
+    /// <summary><c>firecracker</c> (also <c>FIRECRACKER_EXE</c>): the program. Default: that of the system's folders, then PATH.</summary>
+    public string? Firecracker { get; init; }
+
+    /// <summary><c>jailer</c>: Firecracker's jailer. Default: that of the system's folders, then PATH.</summary>
+    public string? Jailer { get; init; }
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 
@@ -147,6 +162,19 @@ internal enum RuntimeBackend
 
     /// <summary>Containers of an engine.</summary>
     Docker,
+}
+
+/// <summary>When virtual machines use KVM.</summary>
+internal enum KvmUse
+{
+    /// <summary>When a tiny guest has shown that it runs guests.</summary>
+    Probe,
+
+    /// <summary>Without looking.</summary>
+    Always,
+
+    /// <summary>QEMU interprets guests.</summary>
+    Never,
 }
 
 /// <summary>How functions are kept apart from the host.</summary>

@@ -1,6 +1,7 @@
 // The parts of a daemon and how they know each other:
 //
-//   Ingress ─▶ Router ─▶ Pools ─┬▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
+//   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
+//                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
 //                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
 //   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
@@ -15,6 +16,7 @@ using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
+using Stint.Backends.Vms;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -88,6 +90,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
             _containers = OpenEngine(processes.GroupName, loggers);
+            Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Runtimes.Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
             Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
@@ -135,6 +138,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Where guests say that they are ready.</summary>
     public CallbackServer Callbacks { get; }
 
+    /// <summary>Runs <c>[vm]</c> functions.</summary>
+    public VmBackend Vms { get; }
+
     /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
     public ContainerBackend? Containers => _containers as ContainerBackend;
 
@@ -170,6 +176,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await Network.RemoveLeftoversAsync().ConfigureAwait(false);
+        Vms.Host.RemoveLeftovers();
         if (Options.NetworkSubnet is not null && await Network.CollisionAsync(cancellationToken).ConfigureAwait(false) is { } collision) throw new IOException(collision);
         await Runtimes.StartAsync(cancellationToken).ConfigureAwait(false);
         if (Runtimes.Problem is { } problem)
@@ -180,6 +187,7 @@ internal sealed partial class Platform : IAsyncDisposable
         // In the background: an engine that hangs concerns nobody who does not need it.
         if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
+        Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
 
     /// <summary>Functions as CoAP shows them.</summary>
@@ -223,6 +231,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Spares.DisposeAsync().ConfigureAwait(false);
         await _cleaning.ConfigureAwait(false);
         if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
+        await Vms.Host.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Runtimes.DisposeAsync().ConfigureAwait(false);
@@ -232,7 +241,24 @@ internal sealed partial class Platform : IAsyncDisposable
         _folders.Dispose();
     }
 
-    private IBackend BackendOf(FunctionVersion version) => version.Spec.Container is null ? _processes : _containers;
+    private IBackend BackendOf(FunctionVersion version) => version.Spec switch
+    {
+        { Vm: not null } => Vms,
+        { Container: not null } => _containers,
+        _ => _processes,
+    };
+
+    private static VmBackendOptions VmOptions(DaemonOptions options, string daemon) => new()
+    {
+        RunFolder = options.VmFolder ?? Path.Combine(Path.GetTempPath(), "faas"),
+        StateFolder = Path.Combine(options.State, "vms"),
+        Qemu = options.Qemu ?? HostPrograms.Find("qemu-system-x86_64"),
+        Firecracker = options.Firecracker ?? HostPrograms.Find("firecracker"),
+        Jailer = options.Jailer ?? HostPrograms.Find("jailer"),
+        Kvm = options.Kvm,
+        NetworkStock = options.NetworkStock,
+        Daemon = daemon,
+    };
 
     private IBackend OpenEngine(string daemon, ILoggerFactory loggers)
     {
@@ -296,6 +322,8 @@ internal sealed partial class Platform : IAsyncDisposable
             old?.Dispose();
             return fresh;
         }, bundle);
+        // A function that was a virtual machine's and is none any more.
+        if (version.Spec.Vm is null) Vms.Host.Snapshots.Forget(version.Name);
         // A function that was a container's and is none any more.
         if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
@@ -314,6 +342,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Removed(_logger, name);
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
+        Vms.Host.Snapshots.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }

@@ -8,17 +8,18 @@ namespace Stint.Hosting;
 /// <summary><c>backend = "process"</c>: functions run in the sandbox of this host.</summary>
 internal sealed class ProcessParts : RuntimeParts
 {
-    private readonly ProcessHost _host;
-
     /// <summary>Puts them together.</summary>
     /// <exception cref="IOException">A folder cannot be used.</exception>
     public ProcessParts(DaemonOptions options, ProcessBackendOptions processes, HostNetwork network, TimeProvider time, ILoggerFactory loggers)
     {
-        _host = new ProcessHost(processes, network, time, loggers.CreateLogger<ProcessHost>());
-        Launcher = new SandboxLauncher(_host, processes, time);
-        Builds = options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(_host, time);
+        Host = new ProcessHost(processes, network, time, loggers.CreateLogger<ProcessHost>());
+        Launcher = new SandboxLauncher(Host, processes, time);
+        Builds = options.Isolation == Isolation.None ? new UnsandboxedBuild(time) : new SandboxedBuild(Host, time);
         Toolchain = new Toolchain(processes.Python3, processes.NodeJs);
     }
+
+    /// <inheritdoc/>
+    public override ProcessHost Host { get; }
 
     /// <inheritdoc/>
     public override IRuntimeLauncher Launcher { get; }
@@ -30,24 +31,24 @@ internal sealed class ProcessParts : RuntimeParts
     public override IToolchain Toolchain { get; }
 
     /// <inheritdoc/>
-    public override string? Problem => _host.SandboxProblem;
+    public override string? Problem => Host.SandboxProblem;
 
     /// <inheritdoc/>
-    public override string? LimitsProblem => _host.LimitsProblem;
+    public override string? LimitsProblem => Host.LimitsProblem;
 
     /// <inheritdoc/>
-    public override ISandboxNetworks? Networks => _host.Networks;
+    public override ISandboxNetworks? Networks => Host.Networks;
 
     /// <inheritdoc/>
-    public override string? NetworkWarning => _host.NetworkPolicy.Warning;
+    public override string? NetworkWarning => Host.NetworkPolicy.Warning;
 
     /// <inheritdoc/>
-    public override Task StartAsync(CancellationToken cancellationToken) => Task.WhenAll(_host.ProbeAsync(cancellationToken), _host.WarmUpAsync(cancellationToken));
+    public override Task StartAsync(CancellationToken cancellationToken) => Task.WhenAll(Host.ProbeAsync(cancellationToken), Host.WarmUpAsync(cancellationToken));
 
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
-        await _host.Networks.DisposeAsync().ConfigureAwait(false);
-        _host.Dispose();
+        await Host.Networks.DisposeAsync().ConfigureAwait(false);
+        Host.Dispose();
     }
 }

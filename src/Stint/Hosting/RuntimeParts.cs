@@ -8,6 +8,9 @@ namespace Stint.Hosting;
 /// <summary>What runs functions that have code, and builds their dependencies: of the backend that the operator chose.</summary>
 internal abstract class RuntimeParts : IAsyncDisposable
 {
+    /// <summary>The host's sandbox and limits; hypervisors run there, whatever runs functions that have code.</summary>
+    public abstract ProcessHost Host { get; }
+
     /// <summary>Starts runtimes.</summary>
     public abstract IRuntimeLauncher Launcher { get; }
 
@@ -39,7 +42,7 @@ internal abstract class RuntimeParts : IAsyncDisposable
     /// <exception cref="IOException">A folder cannot be used, or the engine's address is none.</exception>
     public static RuntimeParts Of(DaemonOptions options, ProcessBackendOptions processes, HostNetwork network, TimeProvider time, ILoggerFactory loggers) => options.Backend switch
     {
-        RuntimeBackend.Docker => new ContainerParts(options, processes, time, loggers),
+        RuntimeBackend.Docker => new ContainerParts(options, processes, network, time, loggers),
         RuntimeBackend.Process => new ProcessParts(options, processes, network, time, loggers),
         _ => throw new ArgumentOutOfRangeException(nameof(options)),
     };

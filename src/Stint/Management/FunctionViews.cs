@@ -1,3 +1,4 @@
+using Stint.Functions;
 using Stint.Functions.Registry;
 using Stint.Hosting;
 using Stint.Invocations;
@@ -29,12 +30,14 @@ internal static class FunctionViews
             KeepaliveSeconds = spec is null ? 0 : spec.KeepAlive == Timeout.InfiniteTimeSpan ? -1 : spec.KeepAlive.TotalSeconds,
             TimeoutSeconds = spec?.Timeout.TotalSeconds ?? 0,
             MemoryMiB = spec?.MemoryMiB ?? 0,
-            Cpus = spec?.Process?.Cpus ?? spec?.Container?.Cpus ?? 0,
+            Cpus = spec?.Process?.Cpus ?? spec?.Container?.Cpus ?? spec?.Vm?.Cpus ?? 0,
             Pids = spec?.Process?.Pids ?? spec?.Container?.Pids ?? 0,
-            Network = (spec switch { { Process: not null } => network.Access.ToString(), { Container: { } container } => container.Network.ToString(), _ => "" }).ToLowerInvariant(),
+            Network = (spec switch { { Process: not null } => network.Access.ToString(), { Container: { } container } => container.Network.ToString(), { Vm: not null } => "tap", _ => "" }).ToLowerInvariant(),
             NetworkProblem = network.Problem ?? "",
-            Image = spec?.Container?.Image ?? "",
+            Image = spec?.Container?.Image ?? spec?.Vm?.Image ?? spec?.Vm?.Initrd ?? "",
             ContainerRuntime = spec?.Container?.Runtime ?? "",
+            Kernel = spec?.Vm?.Kernel ?? "",
+            Hypervisor = HypervisorName(spec?.Vm),
             Env = [.. (spec?.Env.Keys ?? []).Order(StringComparer.Ordinal)],
             Labels = spec?.Labels ?? new Dictionary<string, string>(),
             InstanceList = [.. (pool?.Instances ?? []).Select(static instance => new InstanceView
@@ -101,7 +104,7 @@ internal static class FunctionViews
         return view with
         {
             Module = function.Name.Module,
-            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : function.MissingBackend ?? ""),
+            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : spec?.Vm is not null ? "vm" : function.MissingBackend ?? ""),
             State = function.State.ToString().ToLowerInvariant(),
             Problems = function.Problems,
             Version = function.Serving is { } version ? Short(version.Id) : "",
@@ -120,12 +123,20 @@ internal static class FunctionViews
         };
     }
 
+    private static string HypervisorName(VmSpec? vm) => vm?.Hypervisor switch
+    {
+        null => "",
+        Hypervisor.Firecracker => "firecracker",
+        Hypervisor.Qemu => "qemu",
+        _ => "microvm",
+    };
+
     private static int Count(PoolView? pool, InstanceState state) => pool?.Instances.Count(instance => instance.State == state) ?? 0;
 
     private static string? Why(RegisteredFunction function, PoolView? pool) => function.State switch
     {
         RegistrationState.Broken when function.Serving is null => string.Join('\n', function.Problems),
-        RegistrationState.Unsupported when function.Serving is null => $"this version of Stint runs [process] and [container] functions only, and it is a [{function.MissingBackend}] function",
+        RegistrationState.Unsupported when function.Serving is null => $"this version of Stint runs [process], [container] and [vm] functions only, and it is a [{function.MissingBackend}] function",
         RegistrationState.Broken or RegistrationState.Unsupported => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
         RegistrationState.Building when function.Serving is null => "its dependencies are being installed",
         _ => pool?.Problem,

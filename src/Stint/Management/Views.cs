@@ -146,17 +146,23 @@ internal sealed record FunctionDetailView : FunctionView
     /// <summary><c>pids</c>.</summary>
     public int Pids { get; init; }
 
-    /// <summary>Of a process <c>outbound</c>, <c>none</c> or <c>host</c>, of a container <c>bridge</c> or <c>internal</c>.</summary>
+    /// <summary>Of a process <c>outbound</c>, <c>none</c> or <c>host</c>, of a container <c>bridge</c> or <c>internal</c>, of a virtual machine <c>tap</c>.</summary>
     public string Network { get; init => field = value ?? ""; } = "";
 
     /// <summary>Why it has no network although it should; empty when all is well.</summary>
     public string NetworkProblem { get; init => field = value ?? ""; } = "";
 
-    /// <summary>The image of a container; empty for others.</summary>
+    /// <summary>The image of a container, or of a virtual machine as <c>function.toml</c> names it; empty for others.</summary>
     public string Image { get; init => field = value ?? ""; } = "";
 
     /// <summary>The engine's runtime that a container asks for; empty = the engine's default.</summary>
     public string ContainerRuntime { get; init => field = value ?? ""; } = "";
+
+    /// <summary>The kernel of a virtual machine, as <c>function.toml</c> names it; empty for others.</summary>
+    public string Kernel { get; init => field = value ?? ""; } = "";
+
+    /// <summary>What runs a virtual machine: <c>firecracker</c>, <c>qemu</c> or <c>microvm</c>; empty for others.</summary>
+    public string Hypervisor { get; init => field = value ?? ""; } = "";
 
     /// <summary>Names of the environment variables; their values are not shown.</summary>
     public IReadOnlyList<string> Env { get; init => field = value ?? []; } = [];

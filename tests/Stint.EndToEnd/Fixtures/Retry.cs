@@ -12,7 +12,11 @@ internal static class Retry
 
     /// <summary>Returns when the condition holds. A connection that fails counts as "not yet".</summary>
     /// <exception cref="TimeoutException">It did not come true; the message is <paramref name="what"/>.</exception>
-    public static async Task UntilAsync(string what, Func<Task<bool>> condition)
+    public static Task UntilAsync(string what, Func<Task<bool>> condition) => UntilAsync(what, condition, Limit);
+
+    /// <summary>Returns when the condition holds, which may take longer than most. A connection that fails counts as "not yet".</summary>
+    /// <exception cref="TimeoutException">It did not come true; the message is <paramref name="what"/>.</exception>
+    public static async Task UntilAsync(string what, Func<Task<bool>> condition, TimeSpan limit)
     {
         var since = TimeProvider.System.GetTimestamp();
         while (true)
@@ -21,11 +25,11 @@ internal static class Retry
             {
                 if (await condition()) return;
             }
-            catch (HttpRequestException) when (TimeProvider.System.GetElapsedTime(since) < Limit)
+            catch (HttpRequestException) when (TimeProvider.System.GetElapsedTime(since) < limit)
             {
                 // not yet
             }
-            if (TimeProvider.System.GetElapsedTime(since) > Limit) throw new TimeoutException($"waited in vain until {what}");
+            if (TimeProvider.System.GetElapsedTime(since) > limit) throw new TimeoutException($"waited in vain until {what}");
             await Task.Delay(Pause, TimeProvider.System);
         }
     }

@@ -123,13 +123,14 @@ internal sealed class Workbench : IAsyncDisposable
         }
     }
 
-    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "[vm]" as the first one a backend that is missing, "container" one without code.</summary>
+    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "[wasm]" as the first one a backend that is missing, "container" one without code, "vm" one with kernel and image beside it.</summary>
     private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var lines = text.Split('\n');
         var bad = Array.FindIndex(lines, line => line.StartsWith("bad", StringComparison.Ordinal));
         if (bad >= 0) return (null, [$"{path}:{bad + 1}:1: unknown key bad"], null);
-        if (lines[0].StartsWith("[vm]", StringComparison.Ordinal)) return (null, [$"{path}:1:1: no [vm] here"], "vm");
+        if (lines[0].StartsWith("[wasm]", StringComparison.Ordinal)) return (null, [$"{path}:1:1: no [wasm] here"], "wasm");
+        if (lines[0] == "vm") return (new FunctionSpec { Vm = new VmSpec { Kernel = lines[1], Image = lines[2] } }, [], null);
         if (lines[0] == "container") return (new FunctionSpec { Container = new ContainerSpec { Image = "none:at-all" } }, [], null);
         var runtime = lines[0] switch { "nodejs" => Runtime.NodeJs, "binary" => Runtime.Binary, _ => Runtime.Python3 };
         return (new FunctionSpec { Process = new ProcessSpec { Runtime = runtime } }, [], null);

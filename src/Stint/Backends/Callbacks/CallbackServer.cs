@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -13,7 +14,7 @@ using Microsoft.Extensions.Options;
 namespace Stint.Backends.Callbacks;
 
 /// <summary>
-/// Takes the callbacks of guests that say by themselves that they are ready: <c>GET /ready/ID</c> → <c>ok</c>. It listens only where <see cref="ListenAsync"/> says, and starts with the first
+/// Takes the callbacks of guests that say by themselves that they are ready: <c>GET /ready/ID</c> → <c>ok</c>. It listens only where <see cref="ListenAsync(IPAddress, CancellationToken)"/> says, and starts with the first
 /// such address.
 /// </summary>
 internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollection>, IAsyncDisposable
@@ -26,6 +27,8 @@ internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollecti
     private static readonly TimeSpan QuietAfterWarning = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<string, ExpectedCallback> _expected = new(StringComparer.Ordinal);
+    private readonly SocketTransportFactory _sockets;
+    private readonly ILoggerFactory _loggers;
     private readonly MergedListeners _listeners;
     private readonly KestrelServer _server;
     private readonly TimeProvider _time;
@@ -48,7 +51,9 @@ internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollecti
         options.Limits.RequestHeadersTimeout = options.Limits.KeepAliveTimeout = RequestLimit;
         // Never bound: what counts is what is added to the listeners.
         options.Listen(new IPEndPoint(IPAddress.Loopback, port), static listen => listen.Protocols = HttpProtocols.Http1);
-        _listeners = new MergedListeners(new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers), ConnectionsPerGuest);
+        _loggers = loggers;
+        _sockets = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers);
+        _listeners = new MergedListeners(_sockets, ConnectionsPerGuest);
         _server = new KestrelServer(Options.Create(options), _listeners, loggers);
     }
 
@@ -57,12 +62,22 @@ internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollecti
 
     /// <summary>Listens at one more address, until the result is disposed of.</summary>
     /// <exception cref="InstanceStartException">It cannot be bound; the message says what to do.</exception>
-    public async Task<IAsyncDisposable> ListenAsync(IPAddress address, CancellationToken cancellationToken)
+    public Task<IAsyncDisposable> ListenAsync(IPAddress address, CancellationToken cancellationToken) => ListenAsync(_sockets, address, cancellationToken);
+
+    /// <summary>Listens with a socket that is bound already, in a network of its own for instance, until the result is disposed of. The socket is the server's from now on.</summary>
+    /// <exception cref="InstanceStartException">It does not listen.</exception>
+    public Task<IAsyncDisposable> ListenAsync(Socket bound, CancellationToken cancellationToken)
+    {
+        var factory = new SocketTransportFactory(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound }), _loggers);
+        return ListenAsync(factory, ((IPEndPoint)bound.LocalEndPoint!).Address, cancellationToken);
+    }
+
+    private async Task<IAsyncDisposable> ListenAsync(IConnectionListenerFactory factory, IPAddress address, CancellationToken cancellationToken)
     {
         try
         {
             await StartAsync(cancellationToken).ConfigureAwait(false);
-            return await _listeners.AddAsync(new IPEndPoint(address, Port), cancellationToken).ConfigureAwait(false);
+            return await _listeners.AddAsync(factory, new IPEndPoint(address, Port), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is IOException or SocketException or AddressInUseException)
         {
@@ -72,9 +87,11 @@ internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollecti
     }
 
     /// <summary>Expects a callback from an instance that will have this address.</summary>
-    public ExpectedCallback Expect(IPAddress from)
+    /// <param name="from">The address.</param>
+    /// <param name="by">What <see cref="ListenAsync(Socket, CancellationToken)"/> returned for the network that it will be in, when addresses do not tell instances apart; null = whichever.</param>
+    public ExpectedCallback Expect(IPAddress from, IAsyncDisposable? by = null)
     {
-        var expected = new ExpectedCallback(RandomNumberGenerator.GetHexString(32, lowercase: true), from, id => _expected.TryRemove(id, out _));
+        var expected = new ExpectedCallback(RandomNumberGenerator.GetHexString(32, lowercase: true), from, by, id => _expected.TryRemove(id, out _));
         _expected[expected.Id] = expected;
         return expected;
     }
@@ -95,7 +112,7 @@ internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollecti
     {
         var path = context.GetRequiredFeature<IHttpRequestFeature>().Path;
         var caller = context.GetRequiredFeature<IHttpConnectionFeature>().RemoteIpAddress;
-        var (status, text) = path.StartsWith(Prefix, StringComparison.Ordinal) ? Take(path[Prefix.Length..], caller) : (StatusCodes.Status404NotFound, "only /ready/ID is here\n");
+        var (status, text) = path.StartsWith(Prefix, StringComparison.Ordinal) ? Take(path[Prefix.Length..], caller, context.Get<IConnectionItemsFeature>()?.Items[MergedListeners.EarKey]) : (StatusCodes.Status404NotFound, "only /ready/ID is here\n");
         var response = context.GetRequiredFeature<IHttpResponseFeature>();
         var body = Encoding.ASCII.GetBytes(text);
         response.StatusCode = status;
@@ -118,14 +135,14 @@ internal sealed partial class CallbackServer : IHttpApplication<IFeatureCollecti
     }
 
     /// <summary>UniFaaS answers <c>ok</c> to ids that it does not know, so guests that call late or twice see no error.</summary>
-    private (int Status, string Text) Take(string id, IPAddress? caller)
+    private (int Status, string Text) Take(string id, IPAddress? caller, object? ear)
     {
         if (!_expected.TryGetValue(id, out var expected))
         {
             Warn(caller, "with an id that no instance has now");
             return (StatusCodes.Status200OK, "ok");
         }
-        if (expected.Accept(caller)) return (StatusCodes.Status200OK, "ok");
+        if (expected.Accept(caller, ear)) return (StatusCodes.Status200OK, "ok");
         Warn(caller, "with the id of another instance; it does not count");
         return (StatusCodes.Status403Forbidden, "this id belongs to another instance\n");
     }

@@ -5,8 +5,9 @@ namespace Stint.Backends.Callbacks;
 /// <summary>One instance's callback, from before its start to its end. Disposing forgets it; safe to repeat.</summary>
 /// <param name="id">Unguessable.</param>
 /// <param name="from">The address that the instance will have.</param>
+/// <param name="by">The listener that it will come to; null = whichever.</param>
 /// <param name="forget">Takes the id out of the server's table.</param>
-internal sealed class ExpectedCallback(string id, IPAddress from, Action<string> forget) : IDisposable
+internal sealed class ExpectedCallback(string id, IPAddress from, IAsyncDisposable? by, Action<string> forget) : IDisposable
 {
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -17,9 +18,11 @@ internal sealed class ExpectedCallback(string id, IPAddress from, Action<string>
     public Task Ready => _ready.Task;
 
     /// <summary>Somebody has called with this id; false when it was not the instance.</summary>
-    public bool Accept(IPAddress? caller)
+    /// <param name="caller">From where.</param>
+    /// <param name="ear">The listener that took the call.</param>
+    public bool Accept(IPAddress? caller, object? ear)
     {
-        if (!from.Equals(caller)) return false;
+        if (!from.Equals(caller) || (by is not null && by != ear)) return false;
         _ready.TrySetResult();
         return true;
     }

@@ -15,8 +15,11 @@ namespace Stint.Backends.Callbacks;
 /// <param name="perSource">Connections that one remote address may have open; more are cut.</param>
 internal sealed class MergedListeners(IConnectionListenerFactory sockets, int perSource) : IConnectionListenerFactory, IConnectionListener
 {
+    /// <summary>Under this key a connection's items have what <see cref="AddAsync(IPEndPoint, CancellationToken)"/> returned for the listener that took it.</summary>
+    public static readonly object EarKey = new();
+
     private readonly Channel<ConnectionContext> _accepted = Channel.CreateBounded<ConnectionContext>(64);
-    private readonly ConcurrentDictionary<IPAddress, int> _open = new();
+    private readonly ConcurrentDictionary<(Listening Ear, IPAddress Source), int> _open = new();
     private readonly ConcurrentDictionary<Listening, bool> _listeners = new();
 
     /// <inheritdoc/>
@@ -25,9 +28,12 @@ internal sealed class MergedListeners(IConnectionListenerFactory sockets, int pe
     /// <summary>Begins to listen at an address; disposing of the result ends it.</summary>
     /// <exception cref="AddressInUseException">Somebody else listens there.</exception>
     /// <exception cref="System.Net.Sockets.SocketException">The address cannot be bound.</exception>
-    public async Task<IAsyncDisposable> AddAsync(IPEndPoint endpoint, CancellationToken cancellationToken)
+    public Task<IAsyncDisposable> AddAsync(IPEndPoint endpoint, CancellationToken cancellationToken) => AddAsync(sockets, endpoint, cancellationToken);
+
+    /// <summary>Begins to listen with what a factory makes.</summary>
+    public async Task<IAsyncDisposable> AddAsync(IConnectionListenerFactory factory, IPEndPoint endpoint, CancellationToken cancellationToken)
     {
-        var listener = await sockets.BindAsync(endpoint, cancellationToken).ConfigureAwait(false);
+        var listener = await factory.BindAsync(endpoint, cancellationToken).ConfigureAwait(false);
         var listening = new Listening(this, listener);
         _listeners[listening] = true;
         return listening;
@@ -62,9 +68,11 @@ internal sealed class MergedListeners(IConnectionListenerFactory sockets, int pe
         while (_accepted.Reader.TryRead(out var connection)) await connection.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async Task PassOnAsync(ConnectionContext connection)
+    private async Task PassOnAsync(Listening ear, ConnectionContext connection)
     {
-        var source = (connection.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
+        connection.Items[EarKey] = ear;
+        // In different networks, one address may be several guests'.
+        var source = (ear, (connection.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None);
         var count = _open.AddOrUpdate(source, 1, static (_, open) => open + 1);
         connection.ConnectionClosed.Register(() => Closed(source));
         if (count <= perSource)
@@ -83,10 +91,10 @@ internal sealed class MergedListeners(IConnectionListenerFactory sockets, int pe
         await connection.DisposeAsync().ConfigureAwait(false);
     }
 
-    private void Closed(IPAddress source)
+    private void Closed((Listening, IPAddress) source)
     {
         // The entry of an address without connections goes, unless another connection has come in between.
-        if (_open.AddOrUpdate(source, 0, static (_, open) => open - 1) <= 0) _open.TryRemove(new KeyValuePair<IPAddress, int>(source, 0));
+        if (_open.AddOrUpdate(source, 0, static (_, open) => open - 1) <= 0) _open.TryRemove(new KeyValuePair<(Listening, IPAddress), int>(source, 0));
     }
 
     /// <summary>One real listener and the loop that accepts its connections.</summary>
@@ -113,7 +121,7 @@ internal sealed class MergedListeners(IConnectionListenerFactory sockets, int pe
         private async Task AcceptAllAsync()
         {
             // Null when the listener is unbound; a socket's own failures are its factory's to retry.
-            while (await _listener.AcceptAsync().ConfigureAwait(false) is { } connection) await _owner.PassOnAsync(connection).ConfigureAwait(false);
+            while (await _listener.AcceptAsync().ConfigureAwait(false) is { } connection) await _owner.PassOnAsync(this, connection).ConfigureAwait(false);
         }
     }
 }

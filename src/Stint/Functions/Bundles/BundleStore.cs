@@ -64,6 +64,23 @@ internal sealed partial class BundleStore : IAsyncDisposable
         }
     }
 
+    /// <summary>The bundle of a virtual machine's files, copied if there is none yet: neither an edit nor a guest that writes to its disk alters what instances start from.</summary>
+    /// <param name="vm">Names the files.</param>
+    /// <param name="folder">The function's folder.</param>
+    /// <param name="cancellationToken">Stops copying.</param>
+    /// <exception cref="DeploymentException">A file is not there, or the host lacks room.</exception>
+    public async Task<BundleLease> GetOrPinAsync(VmSpec vm, string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => GetOrPin(VmFiles.Of(vm, folder), cancellationToken), cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw DeploymentException.FromFileSystem(e, "copy the virtual machine's files");
+        }
+    }
+
     /// <summary>A further lease on a bundle that is known to live, by its folder: an instance's.</summary>
     /// <exception cref="InvalidOperationException">Nobody holds that bundle, so it may be gone.</exception>
     public BundleLease Hold(string folder)
@@ -112,19 +129,45 @@ internal sealed partial class BundleStore : IAsyncDisposable
                 CodeTree.Check(copy, CodeTree.Walk(copy));
             }
             if (process.Runtime == Runtime.NodeJs) await CompileNodeJsAsync(process, copy, cancellationToken);
-            DurableTree.Flush(copy);
-            lock (_lock)
-            {
-                Directory.Move(copy, Path.Combine(_bundles, made.Hash));
-                _leases[made.Hash] = 1;
-            }
-            DurableTree.FlushFolder(_bundles);
-            return new BundleLease(this, made.Hash, Path.Combine(_bundles, made.Hash));
+            return Place(copy, made.Hash);
         }
         finally
         {
             DeleteQuietly(copy, "of a deployment that ended");
         }
+    }
+
+    private BundleLease GetOrPin(IReadOnlyList<VmFile> files, CancellationToken cancellationToken)
+    {
+        VmFiles.Check(files);
+        var wanted = VmFiles.Identify(files);
+        if (TryLease(wanted) is { } present) return present;
+        var copy = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
+        try
+        {
+            VmFiles.Copy(files, copy, cancellationToken);
+            if (VmFiles.Identify(files) != wanted) throw new DeploymentException(DeploymentFault.Conflict, $"{string.Join(" or ", files.Select(static file => file.Path))} changed while it was copied");
+            // Two functions may use the same file; the second copy was for nothing.
+            return TryLease(wanted) ?? Place(copy, wanted);
+        }
+        finally
+        {
+            DeleteQuietly(copy, "of a deployment that ended");
+        }
+    }
+
+    /// <summary>Makes a folder that is complete the bundle of that name.</summary>
+    private BundleLease Place(string made, string hash)
+    {
+        DurableTree.Flush(made);
+        lock (_lock)
+        {
+            var folder = Path.Combine(_bundles, hash);
+            if (!Directory.Exists(folder)) Directory.Move(made, folder);
+            _leases[hash] = _leases.GetValueOrDefault(hash) + 1;
+        }
+        DurableTree.FlushFolder(_bundles);
+        return new BundleLease(this, hash, Path.Combine(_bundles, hash));
     }
 
     private async Task CompileNodeJsAsync(ProcessSpec process, string copy, CancellationToken cancellationToken)

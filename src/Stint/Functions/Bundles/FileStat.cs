@@ -16,6 +16,15 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
 {
     private const int KindMask = 0xF000;
 
+    /// <summary>The owner's number.</summary>
+    public uint User { get; init; }
+
+    /// <summary>The group's number.</summary>
+    public uint Group { get; init; }
+
+    /// <summary>Of a device file, which device: a number as mknod(2) takes it.</summary>
+    public ulong Device { get; init; }
+
     /// <summary>A plain file.</summary>
     public bool IsFile => (Mode & KindMask) == 0x8000;
 
@@ -24,6 +33,9 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
 
     /// <summary>A symbolic link.</summary>
     public bool IsLink => (Mode & KindMask) == 0xA000;
+
+    /// <summary>A socket.</summary>
+    public bool IsSocket => (Mode & KindMask) == 0xC000;
 
     /// <summary>Somebody may execute it.</summary>
     public bool IsExecutable => (Mode & 0x49) != 0;
@@ -45,9 +57,17 @@ internal readonly partial record struct FileStat(ushort Mode, ulong Inode, long 
         }
         stat = new FileStat(
             BinaryPrimitives.ReadUInt16LittleEndian(buffer[28..]), BinaryPrimitives.ReadUInt64LittleEndian(buffer[32..]),
-            BinaryPrimitives.ReadInt64LittleEndian(buffer[40..]), ReadTime(buffer[112..]), ReadTime(buffer[96..]));
+            BinaryPrimitives.ReadInt64LittleEndian(buffer[40..]), ReadTime(buffer[112..]), ReadTime(buffer[96..]))
+        {
+            User = BinaryPrimitives.ReadUInt32LittleEndian(buffer[20..]),
+            Group = BinaryPrimitives.ReadUInt32LittleEndian(buffer[24..]),
+            Device = DeviceNumber(BinaryPrimitives.ReadUInt32LittleEndian(buffer[128..]), BinaryPrimitives.ReadUInt32LittleEndian(buffer[132..])),
+        };
         return true;
     }
+
+    // makedev(3) of glibc and musl
+    private static ulong DeviceNumber(ulong major, ulong minor) => (major & 0xfffff000) << 32 | (major & 0xfff) << 8 | (minor & 0xffffff00) << 12 | (minor & 0xff);
 
     private static long ReadTime(ReadOnlySpan<byte> timestamp) =>
         BinaryPrimitives.ReadInt64LittleEndian(timestamp) * 1_000_000_000 + BinaryPrimitives.ReadUInt32LittleEndian(timestamp[8..]);

@@ -37,25 +37,31 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
     private async Task<FunctionVersion> DeployInTurnAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
         var spec = Read(functionToml);
-        if (spec.HasCode != code is not null)
+        if (spec.HasFiles != code is not null)
         {
-            throw new DeploymentException(DeploymentFault.BadRequest, spec.HasCode
-                ? "the function's code is missing; send it along with function.toml"
-                : "a [container] function has its code in its image; send function.toml alone");
+            throw new DeploymentException(DeploymentFault.BadRequest, spec switch
+            {
+                { HasCode: true } => "the function's code is missing; send it along with function.toml",
+                { Vm: not null } => "the virtual machine's files are missing; send kernel and image along with function.toml",
+                _ => "a [container] function has its code in its image; send function.toml alone",
+            });
         }
         RequirePlace(name);
         using var swap = new StagedSwap(registry.Layout, options.CanExchange);
-        CodeTree.MakeFolder(swap.New);
-        var codeFolder = Path.Combine(swap.New, RegistryLayout.CodeName);
+        // Code has a folder of its own beside function.toml; a virtual machine's files lie beside it themselves.
+        var codeFolder = spec.HasCode ? Path.Combine(swap.New, RegistryLayout.CodeName) : swap.New;
+        if (code is null || spec.HasCode) CodeTree.MakeFolder(swap.New);
         if (code is not null)
         {
-            progress(new(ProgressKind.Step, "unpacking the code"));
-            await code.PlaceAsync(codeFolder, swap.Scratch, options.Archive, cancellationToken);
+            progress(new(ProgressKind.Step, spec.HasCode ? "unpacking the code" : "unpacking the virtual machine's files"));
+            await code.PlaceAsync(codeFolder, swap.Scratch, spec.HasCode ? options.Archive : options.Images, cancellationToken);
         }
-        await File.WriteAllTextAsync(Path.Combine(swap.New, RegistryLayout.TomlName), functionToml, cancellationToken);
+        var toml = Path.Combine(swap.New, RegistryLayout.TomlName);
+        File.Delete(toml); // one among a virtual machine's files does not count, and if it is a link must not be written through
+        await File.WriteAllTextAsync(toml, functionToml, cancellationToken);
         options.Reached(DeploymentStep.Staged);
 
-        using var lease = spec.HasCode ? await BuildAsync(spec, codeFolder, Report, progress, cancellationToken) : null;
+        using var lease = spec.HasFiles ? await BuildAsync(spec, codeFolder, Report, progress, cancellationToken) : null;
         options.Reached(DeploymentStep.Built);
         progress(new(ProgressKind.Step, "trying it out"));
         await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = BundleHash.OfTexts(lease?.Hash ?? "", functionToml), Folder = lease?.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);
@@ -85,6 +91,12 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
 
     private Task<BundleLease> BuildAsync(FunctionSpec spec, string codeFolder, Action<string> report, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
     {
+        if (spec.Vm is { } vm)
+        {
+            VmFiles.RequireInside(vm, codeFolder);
+            progress(new(ProgressKind.Step, "copying kernel and image"));
+            return bundles.GetOrPinAsync(vm, codeFolder, cancellationToken);
+        }
         progress(new(ProgressKind.Step, "building"));
         return bundles.GetOrBuildAsync(spec.Process!, codeFolder, report, cancellationToken);
     }

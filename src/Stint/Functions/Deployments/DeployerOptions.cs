@@ -8,6 +8,9 @@ internal sealed record DeployerOptions
     /// <summary>What an archive may contain.</summary>
     public ArchiveLimits Archive { get; init; } = new();
 
+    /// <summary>What an archive of a virtual machine's files may contain: disks are large, and mostly empty, so the ratio is only deflate's own (1,032).</summary>
+    public ArchiveLimits Images { get; init; } = new() { MaxFileBytes = uint.MaxValue - 1, MaxTotalBytes = 8L << 30, MaxRatio = 1100 };
+
     /// <summary>Whether to try <c>RENAME_EXCHANGE</c>. False only in tests: it stands for a file system that has none (NFS, old overlayfs).</summary>
     public bool CanExchange { get; init; } = true;
 

@@ -150,13 +150,14 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
 
     private bool IsCurrent(FunctionName name, string folder)
     {
-        string? mark;
+        string? mark, outsideMark;
+        IReadOnlyList<VmFile> outside;
         lock (_lock)
         {
             if (!_entries.TryGetValue(name, out var entry) || entry.Function.Folder != folder || entry.RetryAt <= _time.GetUtcNow()) return false;
-            mark = entry.Mark;
+            (mark, outside, outsideMark) = (entry.Mark, entry.Outside, entry.OutsideMark);
         }
-        return mark == BundleHash.Mark(folder);
+        return mark == BundleHash.Mark(folder) && (outside.Count == 0 || outsideMark == VmFiles.Identify(outside));
     }
 
     private void Queue(FunctionName name)
@@ -205,7 +206,8 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             try
             {
                 (var text, spec) = Read(folder); // 3
-                var lease = spec.HasCode ? await _bundles.GetOrBuildAsync(spec.Process!, CodeOf(folder), line => _observer.OnBuildLine(name, line), cancellationToken) : null; // 4
+                NoteOutside(entry, spec, folder);
+                var lease = await MakeBundleAsync(name, spec, folder, cancellationToken); // 4
                 if (reread < MaxRereads && mark != BundleHash.Mark(folder)) // 5
                 {
                     lease?.Dispose();
@@ -243,6 +245,22 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
         }
         var spec = FunctionValidation.Read(_readToml, text, path);
         return (text, spec);
+    }
+
+    /// <summary>Step 4.</summary>
+    private async Task<BundleLease?> MakeBundleAsync(FunctionName name, FunctionSpec spec, string folder, CancellationToken cancellationToken) => spec switch
+    {
+        { Process: { } process } => await _bundles.GetOrBuildAsync(process, CodeOf(folder), line => _observer.OnBuildLine(name, line), cancellationToken),
+        { Vm: { } vm } => await _bundles.GetOrPinAsync(vm, folder, cancellationToken),
+        _ => null,
+    };
+
+    /// <summary>Remembers files of the function that lie outside of its folder. Nothing reports their changes; they are looked at with everything else, every <see cref="RegistryOptions.RescanEvery"/>.</summary>
+    private void NoteOutside(Entry entry, FunctionSpec spec, string folder)
+    {
+        IReadOnlyList<VmFile> outside = spec.Vm is { } vm ? [.. VmFiles.Outside(vm, folder)] : [];
+        var mark = VmFiles.Identify(outside);
+        lock (_lock) (entry.Outside, entry.OutsideMark) = (outside, mark);
     }
 
     private static string CodeOf(string folder)
@@ -300,7 +318,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     {
         // The observer comes before the snapshot, as above: whoever finds the problem there is answered with it.
         var name = entry.Function.Name;
-        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process] and [container] functions only");
+        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process], [container] and [vm] functions only");
         else if (entry.Function.Serving is null) _observer.OnUnusable(name, string.Join('\n', problems));
         RegisteredFunction result;
         lock (_lock)
@@ -351,6 +369,12 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
 
         /// <summary>The mark of the state on disk that was last taken up, good or bad.</summary>
         public string? Mark { get; set; }
+
+        /// <summary>Files of that state that lie outside of the function's folder.</summary>
+        public IReadOnlyList<VmFile> Outside { get; set; } = [];
+
+        /// <summary>Their mark.</summary>
+        public string? OutsideMark { get; set; }
 
         /// <summary>Keeps the serving version's bundle.</summary>
         public BundleLease? Lease { get; set; }

@@ -22,7 +22,7 @@ internal static class FunctionToml
     /// <summary>Problems that are reported of one file; arbitrary, more than anybody reads.</summary>
     private const int MaxProblems = 50;
 
-    private static readonly IReadOnlyList<string> Backends = ["process", "container", .. OtherBackends.Names];
+    private static readonly IReadOnlyList<string> Backends = ["process", "container", "vm", .. OtherBackends.Names];
 
     /// <summary>Reads a file. That it cannot be read is a problem like others.</summary>
     public static FunctionTomlReading ReadFile(string path)
@@ -51,6 +51,7 @@ internal static class FunctionToml
         var root = FunctionTomlKeys.Function.Write(spec);
         if (spec.Process is { } process) root.Add("process", FunctionTomlKeys.Process.Write(process));
         if (spec.Container is { } container) root.Add("container", FunctionTomlKeys.Container.Write(container));
+        if (spec.Vm is { } vm) root.Add("vm", FunctionTomlKeys.Vm.Write(vm));
         return TomlWriter.Write(root);
     }
 
@@ -72,21 +73,21 @@ internal static class FunctionToml
         foreach (var second in backends.Skip(1))
             Report(second.Position, $"a function has one backend, and [{backends[0].Key}] is on line {backends[0].Position.Line}; remove one of them");
         if (backends.Count == 0 && isComplete)
-            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\", or `[container]` and below it `image = \"name:tag\"`");
+            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\", or `[container]` and below it `image = \"name:tag\"`, or `[vm]` and below it `kernel` and `image`");
 
         foreach (var backend in backends)
         {
             if (backend.Value is not TomlTable table) Report(backend.Position, $"`{backend.Key}` must be a table, not {backend.Value.Kind}; write [{backend.Key}]");
             else if (backend.Key == "process") spec = spec with { Process = ReadBackend(FunctionTomlKeys.Process, new ProcessSpec { Runtime = Runtime.Python3 }, backend.Position, table, isComplete, Report) };
             else if (backend.Key == "container") spec = spec with { Container = ReadContainer(table, backend.Position, isComplete, Report) };
-            else OtherBackends.Check(backend, isComplete, Report);
+            else if (backend.Key == "vm") spec = spec with { Vm = ReadVm(table, backend.Position, isComplete, Report) };
         }
 
         string? missing = null;
         if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
         {
             if (problems.Count == 0) missing = only.Key;
-            Report(only.Position, $"this version of Stint does not run [{only.Key}] functions; use [process] or [container]");
+            Report(only.Position, $"this version of Stint does not run [{only.Key}] functions; use [process], [container] or [vm]");
         }
         return problems.Count == 0
             ? new FunctionTomlReading(spec, [])
@@ -113,6 +114,23 @@ internal static class FunctionToml
         return spec;
     }
 
+    /// <summary>Says as well what the keys together lack, or contradict.</summary>
+    private static VmSpec ReadVm(TomlTable table, TomlPosition position, bool isComplete, Report report)
+    {
+        var spec = ReadBackend(FunctionTomlKeys.Vm, new VmSpec { Kernel = "" }, position, table, isComplete, report);
+        if (isComplete && !table.TryGet("image", out _) && !table.TryGet("initrd", out _)) report(position, "`image` is missing in [vm]; it must be a text, unless there is an `initrd`");
+        if (spec.OverlayMiB > 0 && table.TryGet("overlay", out var overlay))
+        {
+            if (spec.Hypervisor.Disk == DiskType.NineP) report(overlay.Value.Position, "`overlay` is a disk, which a guest with `disk-type = \"9p\"` does not have; remove the one or the other");
+            else if (spec.Image is null) report(overlay.Value.Position, "`overlay` goes over an `image`, and there is none; remove it, an `initrd` is writable as it is");
+            else if (spec.Hypervisor is Hypervisor.Firecracker { CopyRootfs: false })
+                report(overlay.Value.Position, "`overlay` makes the image read-only, and `copy-rootfs = false` has instances write to it; remove the one or the other");
+        }
+        if (spec.Hypervisor is Hypervisor.Firecracker { CopyRootfs: false, Jailer: true } && table.TryGet("hypervisor", out var hypervisor))
+            report(hypervisor.Value.Position, "`copy-rootfs = false` has instances write to the image itself, which a `jailer` keeps them from seeing; remove the one or the other");
+        return spec;
+    }
+
     /// <summary>Limits that contradict each other; a limit that nobody set gives way.</summary>
     private static FunctionSpec CheckInstances(TomlTable root, FunctionSpec spec, Report report)
     {
@@ -125,8 +143,15 @@ internal static class FunctionToml
 
     private static string? SectionOf(string key, TomlTable root)
     {
-        var inProcess = FunctionTomlKeys.Process.Settings.Any(s => s.Name == key);
-        var inContainer = FunctionTomlKeys.Container.Settings.Any(s => s.Name == key);
-        return inContainer && (!inProcess || root.TryGet("container", out _)) ? "below [container]" : inProcess ? "below [process]" : null;
+        // A key of several backends is looked for in the one that the file uses.
+        (string Name, bool HasKey)[] sections =
+        [
+            ("process", FunctionTomlKeys.Process.Settings.Any(s => s.Name == key)),
+            ("container", FunctionTomlKeys.Container.Settings.Any(s => s.Name == key)),
+            ("vm", FunctionTomlKeys.Vm.Settings.Any(s => s.Name == key)),
+        ];
+        var having = sections.Where(static section => section.HasKey).Select(static section => section.Name).ToList();
+        var section = having.Find(name => root.TryGet(name, out _)) ?? having.FirstOrDefault();
+        return section is null ? null : $"below [{section}]";
     }
 }

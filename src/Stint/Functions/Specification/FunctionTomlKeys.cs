@@ -8,6 +8,7 @@ internal static class FunctionTomlKeys
     private static readonly FunctionSpec Defaults = new();
     private static readonly ProcessSpec ProcessDefaults = new() { Runtime = Runtime.Python3 };
     private static readonly ContainerSpec ContainerDefaults = new() { Image = "none" };
+    private static readonly VmSpec VmDefaults = new() { Kernel = "none" };
 
     /// <summary>30 days: a .NET timer holds at most 49 (2^32 ms), and who wants more wants -1.</summary>
     private const double MaxKeepAlive = 30 * 24 * 3600;
@@ -35,8 +36,8 @@ internal static class FunctionTomlKeys
             "An instance that has not answered that question by then is killed, and replaced if it is needed."),
         Key("max-queue", new IntegerKind(0, 1_000_000), s => s.MaxQueue, (s, v) => s with { MaxQueue = v },
             "Calls that may wait for an instance; more are refused at once."),
-        Key("queue-timeout", new SecondsKind(0, 3600), s => s.QueueTimeout, (s, v) => s with { QueueTimeout = v },
-            "The longest a call waits for an instance."),
+        Key("queue-timeout", new OptionalKind<TimeSpan>(new SecondsKind(0, 3600)), s => s.OwnQueueTimeout, (s, v) => s with { OwnQueueTimeout = v },
+            "The longest a call waits for an instance.", "5; with `[vm]` as much after `boot-timeout`"),
         Key("ahead", new IntegerKind(0, 100), s => s.Ahead, (s, v) => s with { Ahead = v },
             "Successors of a `single-use` instance that are started before they are needed."),
         Key("observe", new SecondsKind(0, 86_400, mayBeForEver: true), s => s.Observe, (s, v) => s with { Observe = v },
@@ -100,6 +101,33 @@ internal static class FunctionTomlKeys
             "The instance says by a GET of the callback URL that it is ready, as UniFaaS's guests do.", "true when `%callback` is used, or none of `port`, `health-path`, `command`, `args`"),
     ]);
 
+    /// <summary>Keys of <c>[vm]</c>; the first six are UniFaaS's.</summary>
+    public static Section<VmSpec> Vm { get; } = new("vm",
+    [
+        new Setting<VmSpec, string>("kernel", new TextKind(), s => s.Kernel, (s, v) => s with { Kernel = v }, VmDefaults,
+            "The kernel: a file of the function's folder, or an absolute path.") { IsRequired = true },
+        VmKey("image", new TextKind(), s => s.Image, (s, v) => s with { Image = v },
+            "The disk, likewise; with `disk-type = \"9p\"` a folder.", "required, unless there is an `initrd`"),
+        VmKey("memory", new IntegerKind(8, 1_048_576, " (MiB)"), s => s.MemoryMiB, (s, v) => s with { MemoryMiB = v },
+            "Memory of the guest; the hypervisor's own (16 to 64 MiB) comes on top in the host's budget."),
+        VmKey("cpus", new IntegerKind(1, 64), s => s.Cpus, (s, v) => s with { Cpus = v },
+            "Processors of the guest, and what it may use of the host's."),
+        VmKey("cmdline", new CmdlineKind(), s => s.Cmdline, (s, v) => s with { Cmdline = v },
+            "The kernel's command line; `%ip`, `%gateway`, `%netmask` and `%callback` are filled in. Without `%callback` an instance is ready when its port accepts.", "empty"),
+        VmKey("hypervisor", new HypervisorKind(), s => s.Hypervisor, (s, v) => s with { Hypervisor = v },
+            "The hypervisor and its switches."),
+        VmKey("initrd", new TextKind(), s => s.Initrd, (s, v) => s with { Initrd = v },
+            "An initial file system in memory, a file as `kernel` is one."),
+        VmKey("port", new IntegerKind(1, 65_535), s => s.Port, (s, v) => s with { Port = v },
+            "The port on which the guest serves HTTP."),
+        VmKey("overlay", new IntegerKind(0, 1_048_576, " (MiB)"), s => s.OverlayMiB, (s, v) => s with { OverlayMiB = v },
+            "The image is attached read-only, shared by all instances, and an empty second disk of this size takes what the guest writes; 0 = none."),
+        VmKey("snapshot", new BooleanKind(), s => s.Snapshot, (s, v) => s with { Snapshot = v },
+            "Resume instances from a snapshot of one that was ready, where that is possible."),
+        VmKey("on-resume", new PatternKind("a path that begins with /", static c => c is > ' ' and < '\x7f' and not '#', 1024, '/'), s => s.OnResume, (s, v) => s with { OnResume = v },
+            "A path of the guest that gets a POST of 64 random bytes, and the time in `X-Stint-Time`, when an instance has resumed, before its first call."),
+    ]);
+
     private static Setting<FunctionSpec, T> Key<T>(
         string name, ValueKind<T> kind, Func<FunctionSpec, T?> get, Func<FunctionSpec, T, FunctionSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, Defaults, help, defaultText);
@@ -110,4 +138,8 @@ internal static class FunctionTomlKeys
     private static Setting<ContainerSpec, T> ContainerKey<T>(
         string name, ValueKind<T> kind, Func<ContainerSpec, T?> get, Func<ContainerSpec, T, ContainerSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, ContainerDefaults, help, defaultText);
+
+    private static Setting<VmSpec, T> VmKey<T>(
+        string name, ValueKind<T> kind, Func<VmSpec, T?> get, Func<VmSpec, T, VmSpec> set, string help, string? defaultText = null) =>
+        new(name, kind, get, set, VmDefaults, help, defaultText);
 }

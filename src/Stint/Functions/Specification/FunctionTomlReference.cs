@@ -25,16 +25,20 @@ internal static class FunctionTomlReference
         AppendTable(page, FunctionTomlKeys.Container);
         page.Append("""
 
-            ## `[vm]`, `[wasm]`: not in this version
+            ## `[vm]`: as virtual machines
 
-            A file with one of them is checked, as far as its keys are known, and then refused with a message that says so; the daemon's other functions are not concerned.
-            The keys are those of UniFaaS.
-
-            ### `[vm]`
+            Each instance is a virtual machine of Firecracker or QEMU; [microvms.md](microvms.md) shows how. Kernel and disk lie beside `function.toml`. UniFaaS's files work unchanged.
 
 
             """);
-        AppendTable(page, OtherBackends.Vm);
+        AppendTable(page, FunctionTomlKeys.Vm);
+        page.Append("""
+
+            ## `[wasm]`: not in this version
+
+            A file with it is refused with a message that says so; the daemon's other functions are not concerned.
+
+            """);
         return page.Append(Examples).ToString();
     }
 
@@ -68,8 +72,16 @@ internal static class FunctionTomlReference
         image = "name:tag"
         ```
 
-        The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but these two has a default. Durations are in seconds, with or without a
-        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]` or `[container]`.
+        or, for a virtual machine,
+
+        ```toml
+        [vm]
+        kernel = "vmlinux"
+        image = "rootfs.ext4"
+        ```
+
+        The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but these has a default. Durations are in seconds, with or without a
+        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`, `[container]` or `[vm]`.
 
         A key that Stint does not know is an error, so that a typing error never passes for a default. All problems of a file are reported at once, each with its place:
 
@@ -153,6 +165,21 @@ internal static class FunctionTomlReference
         network = "internal"
         memory = 256
         cpus = 2
+        ```
+
+        UniFaaS's micro-VM: the guest takes its address from the command line, calls back when it serves on port 8080, and shares a read-only disk with its siblings.
+
+        ```toml
+        keepalive = 60
+        concurrent-requests = 4
+
+        [vm]
+        kernel = "vmlinux"
+        image = "rootfs.ext4"
+        memory = 256
+        cmdline = "console=ttyS0 reboot=t panic=-1 ip=%ip::%gateway:%netmask:vm:eth0:off callback=%callback"
+        hypervisor = { type = "microvm", acpi = true }
+        overlay = 64
         ```
 
         """;

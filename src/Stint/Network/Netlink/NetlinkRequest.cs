@@ -66,6 +66,9 @@ internal ref struct NetlinkRequest
         space[Encoding.UTF8.GetBytes(value, space)] = 0;
     }
 
+    /// <summary>Adds bytes.</summary>
+    public void Add(ushort attribute, ReadOnlySpan<byte> value) => value.CopyTo(Attribute(attribute, value.Length));
+
     /// <summary>Opens an attribute that holds others.</summary>
     /// <returns>What <see cref="End"/> wants.</returns>
     public int Begin(ushort attribute)

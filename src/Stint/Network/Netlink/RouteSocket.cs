@@ -18,6 +18,7 @@ internal sealed partial class RouteSocket : IDisposable
     private const ushort SetLink = 19;
 
     // IFLA_…
+    private const ushort LinkHardwareAddress = 1; // IFLA_ADDRESS
     private const ushort LinkName = 3;
     private const ushort LinkMtu = 4;
     private const ushort LinkMaster = 10;
@@ -163,6 +164,15 @@ internal sealed partial class RouteSocket : IDisposable
 
     /// <summary>Sets the largest packet, bytes.</summary>
     public void SetMtu(int index, int mtu) => Change($"set the packet size of the link {index}", index, LinkMtu, (uint)mtu);
+
+    /// <summary>Sets a link's hardware address, six bytes.</summary>
+    public void SetHardwareAddress(int index, ReadOnlySpan<byte> address)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], SetLink, FlagAck, _netlink.NextSequence());
+        request.Add(new LinkHeader { Index = index });
+        request.Add(LinkHardwareAddress, address);
+        _netlink.Ask($"give the link {index} its hardware address", request);
+    }
 
     /// <summary>Makes a link a port of a bridge; zero takes it out.</summary>
     public void SetMaster(int index, int bridge) => Change($"make the link {index} a port of the bridge {bridge}", index, LinkMaster, (uint)bridge);

@@ -66,12 +66,12 @@ public sealed class FunctionRegistryTests
     public async Task A_function_of_a_missing_backend_is_listed_as_that_and_not_as_broken_for_want_of_code()
     {
         await using var bench = new Workbench();
-        bench.Write("registry/machine/function.toml", "[vm]\nkernel = \"vmlinux\"");
-        bench.Write("registry/machine/vmlinux", "");
+        bench.Write("registry/machine/function.toml", "[wasm]\nmodule = \"fn.wasm\"");
+        bench.Write("registry/machine/fn.wasm", "");
         await bench.StartAsync();
         var machine = bench.Find("machine")!;
-        Assert.Equal((RegistrationState.Unsupported, "vm"), (machine.State, machine.MissingBackend));
-        Assert.EndsWith("no [vm] here", Assert.Single(machine.Problems), StringComparison.Ordinal);
+        Assert.Equal((RegistrationState.Unsupported, "wasm"), (machine.State, machine.MissingBackend));
+        Assert.EndsWith("no [wasm] here", Assert.Single(machine.Problems), StringComparison.Ordinal);
         Assert.Equal(["unsupported machine"], bench.Events);
         bench.WriteFunction("machine", "1");
         await Workbench.Until(() => bench.Find("machine")!.State == RegistrationState.Ready);

@@ -149,31 +149,74 @@ public sealed class FunctionTomlTests
     public void More_warm_instances_than_the_default_maximum_raise_it() =>
         Assert.Equal(900, FunctionToml.Read($"min-instances = 900\n{Smallest}").Spec!.MaxInstances);
 
-    [Theory]
-    [InlineData("vm", "kernel = \"vmlinux\"\nimage = \"rootfs.ext4\"\nmemory = 512\ncpus = 1\ncmdline = \"ip=%ip\"\nhypervisor = { type = \"firecracker\", copy-rootfs = true }")]
-    [InlineData("vm", "kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", disk-type = \"9p\" }")]
-    [InlineData("vm", "kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"microvm\", disk-type = \"block\", pic = false, pit = false, rtc = false, acpi = false, auto-kernel-cmdline = true }")]
-    [InlineData("wasm", "module = \"fn.wasm\"")]
-    public void A_file_of_another_backend_is_understood_and_refused(string backend, string keys)
+    [Fact]
+    public void A_file_of_a_backend_that_is_missing_is_refused_as_that()
     {
-        var reading = FunctionToml.Read($"keepalive = 60\nconcurrent-requests = 4\nsingle-use = false\n\n[{backend}]\n{keys}\n");
-        Assert.Equal(backend, reading.MissingBackend);
+        var reading = FunctionToml.Read("keepalive = 60\nconcurrent-requests = 4\nsingle-use = false\n\n[wasm]\nmodule = \"fn.wasm\"\n");
+        Assert.Equal("wasm", reading.MissingBackend);
         var problem = Assert.Single(reading.Problems);
-        Assert.Equal($"this version of Stint does not run [{backend}] functions; use [process] or [container]", problem.Message);
+        Assert.Equal("this version of Stint does not run [wasm] functions; use [process], [container] or [vm]", problem.Message);
         Assert.Equal(5, problem.Position.Line);
     }
 
     [Theory]
-    [InlineData("[vm]\nkernel = \"k\"", "`image` is missing in [vm]")]
-    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nmemori = 5", "did you mean `memory`?")]
-    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"xen\" }", "`hypervisor` type must be \"firecracker\"")]
-    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", pic = true }", "unknown key `pic` in [hypervisor]")]
-    [InlineData("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = \"qemu\"", "`hypervisor` must be a table")]
-    public void Other_backends_are_checked_too(string toml, string message)
+    [InlineData("kernel = \"k\"", "`image` is missing in [vm]")]
+    [InlineData("image = \"i\"", "`kernel` is missing in [vm]")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"firecracker\", copy-rootfs = false, jailer = true }", "which a `jailer` keeps them from seeing")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nmemori = 5", "did you mean `memory`?")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nmemory = 7", "`memory` must be an integer from 8")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\ncpus = 0", "`cpus` must be an integer from 1")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\ncmdline = \"a\\nb\"", "`cmdline` must be a text of one line")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"xen\" }", "`hypervisor` type must be \"firecracker\"")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", pic = true }", "unknown key `pic` in [hypervisor]")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"qemu\", disk-type = \"nfs\" }", "`disk-type` must be \"block\" or \"9p\"")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nhypervisor = { copy-rootfs = true }", "`hypervisor` must be a table with `type`")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\nhypervisor = \"qemu\"", "`hypervisor` must be a table")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\noverlay = 8\nhypervisor = { type = \"qemu\", disk-type = \"9p\" }", "`overlay` is a disk")]
+    [InlineData("kernel = \"k\"\nimage = \"i\"\noverlay = 8\nhypervisor = { type = \"firecracker\", copy-rootfs = false }", "`overlay` makes the image read-only")]
+    [InlineData("kernel = \"k\"\ninitrd = \"i\"\noverlay = 8", "`overlay` goes over an `image`")]
+    public void What_is_wrong_with_a_virtual_machine_is_said(string keys, string message) =>
+        Assert.Contains(FunctionToml.Read($"[vm]\n{keys}\n").Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+
+    [Fact]
+    public void A_virtual_machine_of_UniFaaS_is_understood_with_its_defaults()
     {
-        var reading = FunctionToml.Read(toml);
-        Assert.Null(reading.MissingBackend);
-        Assert.Contains(reading.Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+        var spec = FunctionToml.Read("keepalive = 60\nconcurrent-requests = 4\n[vm]\nkernel = \"vmlinux\"\nimage = \"rootfs.ext4\"\ncmdline = \"ip=%ip callback=%callback\"\n").Spec!;
+        var vm = spec.Vm!;
+        Assert.Equal(new VmSpec { Kernel = "vmlinux", Image = "rootfs.ext4", Cmdline = "ip=%ip callback=%callback" }, vm);
+        Assert.Equal((128, 1, 8080, true, true), (vm.MemoryMiB, vm.Cpus, vm.Port, vm.Snapshot, vm.CallsBack));
+        Assert.Equal(new Hypervisor.Firecracker { CopyRootfs = true }, vm.Hypervisor);
+        Assert.True(spec is { HasCode: false, HasFiles: true });
+        Assert.True(spec.MemoryMiB > 128, "the hypervisor's own memory counts");
+    }
+
+    [Theory]
+    [InlineData("{ type = \"firecracker\", jailer = true }")]
+    [InlineData("{ type = \"firecracker\", copy-rootfs = false }")]
+    [InlineData("{ type = \"qemu\" }")]
+    [InlineData("{ type = \"qemu\", disk-type = \"9p\" }")]
+    [InlineData("{ type = \"microvm\", disk-type = \"9p\", pic = true, pit = true, rtc = true, acpi = true, auto-kernel-cmdline = false }")]
+    public void A_hypervisor_survives_being_written_and_read(string hypervisor)
+    {
+        var spec = FunctionToml.Read($"[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = {hypervisor}\n").Spec!;
+        Assert.Equal(spec.Vm, FunctionToml.Read(FunctionToml.Write(spec)).Spec!.Vm);
+        Assert.NotEqual(new VmSpec { Kernel = "k", Image = "i" }.Hypervisor, spec.Vm!.Hypervisor);
+    }
+
+    [Fact]
+    public void The_switches_of_a_microvm_have_the_defaults_of_UniFaaS() =>
+        Assert.Equal(new Hypervisor.MicroVm { DiskType = DiskType.Block, Pic = false, Pit = false, Rtc = false, Acpi = false, AutoKernelCmdline = true },
+            FunctionToml.Read("[vm]\nkernel = \"k\"\nimage = \"i\"\nhypervisor = { type = \"microvm\" }\n").Spec!.Vm!.Hypervisor);
+
+    [Theory]
+    [InlineData("", 30)]
+    [InlineData("boot-timeout = 60\n", 65)]
+    [InlineData("boot-timeout = 60\nqueue-timeout = 5\n", 5)]
+    public void A_call_of_a_virtual_machine_waits_while_that_may_boot(string keys, int expected)
+    {
+        var spec = FunctionToml.Read($"{keys}[vm]\nkernel = \"k\"\nimage = \"i\"\n").Spec!;
+        Assert.Equal(TimeSpan.FromSeconds(expected), spec.QueueTimeout);
+        Assert.Equal(spec.QueueTimeout, FunctionToml.Read(FunctionToml.Write(spec)).Spec!.QueueTimeout);
     }
 
     [Fact]
@@ -292,7 +335,8 @@ public sealed class FunctionTomlTests
     [Fact]
     public void Any_valid_or_invalid_toml_is_read_without_raising()
     {
-        foreach (var @case in Toml.TomlCases.Valid.Concat(Toml.TomlCases.Invalid)) Assert.NotEmpty(FunctionToml.Read(@case.Toml).Problems);
+        // One of them is a function's.
+        foreach (var @case in Toml.TomlCases.Valid.Concat(Toml.TomlCases.Invalid)) Assert.True(FunctionToml.Read(@case.Toml).Problems.Count > 0 != (@case.Name == "a UniFaaS file"), @case.Name);
     }
 
     [Fact]

@@ -31,7 +31,18 @@ internal static class HostRootfs
     /// <param name="scratch">A folder to write a few small files into; they must stay until the archive has been written.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="IOException">A file cannot be read, or a program is missing.</exception>
-    public static async Task<Rootfs> GatherAsync(Runtime runtime, string interpreter, string scratch, CancellationToken cancellationToken)
+    public static Task<Rootfs> GatherAsync(Runtime runtime, string interpreter, string scratch, CancellationToken cancellationToken) =>
+        GatherAsync(runtime, interpreter, scratch, withPackageTools: true, python: null, cancellationToken);
+
+    /// <summary>Gathers, with a choice of what there is besides.</summary>
+    /// <param name="runtime">Which runtime.</param>
+    /// <param name="interpreter">Absolute path of its interpreter on this host.</param>
+    /// <param name="scratch">As above.</param>
+    /// <param name="withPackageTools">Whether functions are built in it, so that it needs pip or npm.</param>
+    /// <param name="python">Absolute path of a Python that is there whatever the runtime; null = none.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="IOException">A file cannot be read, or a program is missing.</exception>
+    public static async Task<Rootfs> GatherAsync(Runtime runtime, string interpreter, string scratch, bool withPackageTools, string? python, CancellationToken cancellationToken)
     {
         var rootfs = new Rootfs();
         AddCommon(rootfs, scratch);
@@ -40,8 +51,13 @@ internal static class HostRootfs
         var name = runtime == Runtime.NodeJs ? "node" : "python3";
         if (!rootfs.Has($"/usr/bin/{name}")) rootfs.AddLink($"/usr/local/bin/{name}", interpreter);
         if (HostPrograms.InstallationOf(interpreter) is { } installation) rootfs.AddHostTree(installation, NotPython);
-        if (runtime == Runtime.NodeJs) AddNpm(rootfs, interpreter);
-        else await AddPythonAsync(rootfs, interpreter, withPackages: runtime == Runtime.Python3, cancellationToken).ConfigureAwait(false);
+        if (runtime != Runtime.NodeJs) await AddPythonAsync(rootfs, interpreter, withPackages: withPackageTools && runtime == Runtime.Python3, cancellationToken).ConfigureAwait(false);
+        else if (withPackageTools) AddNpm(rootfs, interpreter);
+        if (python is not null && python != interpreter)
+        {
+            rootfs.AddHost(python);
+            await AddPythonAsync(rootfs, python, withPackages: false, cancellationToken).ConfigureAwait(false);
+        }
         AddTools(rootfs);
         foreach (var library in await SharedLibraries.OfAsync(rootfs.Files, cancellationToken).ConfigureAwait(false)) rootfs.AddHost(library);
         return rootfs;

@@ -52,7 +52,7 @@ internal sealed class Sandbox
         if (_setpriv is not null && plan.User is { } user)
         {
             var number = user.ToString(CultureInfo.InvariantCulture);
-            arguments.AddRange([_setpriv, "--reuid", number, "--regid", number, "--clear-groups", "--"]);
+            arguments.AddRange([_setpriv, "--reuid", number, "--regid", number, .. Groups(plan), "--"]);
         }
         if (plan.Outbound is { } outbound) arguments.AddRange(outbound.Enter);
         arguments.Add(_bubblewrap);
@@ -67,6 +67,9 @@ internal sealed class Sandbox
         arguments.AddRange(plan.Command);
         return new SpawnRequest { Executable = "/bin/sh", Arguments = arguments, Descriptor3 = _filter, Network = plan.Outbound?.Namespace, Output = output, Gate = plan.Gate };
     }
+
+    private static IEnumerable<string> Groups(SandboxPlan plan) =>
+        plan.Groups.Count == 0 ? ["--clear-groups"] : ["--groups", string.Join(',', plan.Groups.Select(static group => group.ToString(CultureInfo.InvariantCulture)))];
 
     private void AddFileSystem(List<string> arguments, SandboxPlan plan)
     {
@@ -83,7 +86,9 @@ internal sealed class Sandbox
                 if (File.Exists(file)) arguments.AddRange(["--ro-bind", file, file]);
         if (plan.Outbound is { } outbound) arguments.AddRange(["--ro-bind", outbound.Resolver, "/etc/resolv.conf"]);
         var size = (plan.TmpMiB * 1024L * 1024L).ToString(CultureInfo.InvariantCulture);
-        arguments.AddRange(["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp"]);
+        arguments.AddRange(["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm"]);
+        foreach (var device in plan.Devices) arguments.AddRange(["--dev-bind", device.Host, device.Inside]);
+        arguments.AddRange(["--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp"]);
         foreach (var mount in plan.Mounts) arguments.AddRange([mount.Access == MountAccess.ReadWrite ? "--bind" : "--ro-bind", mount.Host, mount.Inside]);
         arguments.AddRange(["--remount-ro", "/"]);
     }

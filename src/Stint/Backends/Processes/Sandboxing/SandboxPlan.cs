@@ -33,6 +33,12 @@ internal sealed record SandboxPlan
     /// <summary>The host's user number it runs as, when the daemon is root.</summary>
     public int? User { get; init; }
 
+    /// <summary>Further groups of the host that it is a member of, when the daemon is root.</summary>
+    public IReadOnlyList<int> Groups { get; init; } = [];
+
+    /// <summary>Device files that it may open.</summary>
+    public IReadOnlyList<SandboxMount> Devices { get; init; } = [];
+
     /// <summary>Files of control groups to join before anything else happens.</summary>
     public IReadOnlyList<string> JoinFiles { get; init; } = [];
 

@@ -26,8 +26,8 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     private ChildProcess? _process;
     private bool _isStarted;
 
-    /// <summary>The host's user number, when the daemon is root.</summary>
-    public int? User { get; private set; }
+    /// <summary>The host's user number, when the daemon is root: one that was taken before, or taken when it is prepared. It goes back with the process.</summary>
+    public int? User { get; set; }
 
     /// <summary>Its way to the world, when it has one of its own.</summary>
     public SandboxNetwork? Outbound { get; private set; }
@@ -51,7 +51,7 @@ internal sealed class SandboxedProcess(ProcessHost host, string id, InstanceLimi
     public async Task PrepareAsync(CancellationToken cancellationToken)
     {
         _group = host.Groups?.Create(id, _limits);
-        User = host.TakeUser();
+        User ??= host.TakeUser();
         if (network == NetworkAccess.Outbound && host.Sandbox is not null) Outbound = await host.Networks.TakeAsync(cancellationToken).ConfigureAwait(false);
         if (HasGate) Gate = new Gate();
         _process = await host.Spawner.StartAsync(command(this)).ConfigureAwait(false);
