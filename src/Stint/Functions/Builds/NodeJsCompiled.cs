@@ -11,7 +11,7 @@ internal static class NodeJsCompiled
     /// <summary>The file in the bundle; an uploaded one of that name is removed.</summary>
     public const string FileName = ".stint-compiled";
 
-    // Below this, in bytes of source, the gain at each start is less than a millisecond or two, and a deployment need not wait for a Node.js (measured: docs/decisions/0014).
+    // Below this, in bytes of source, the gain at each start is less than a millisecond or two, and a deployment need not wait for a Node.js (measured: docs/decisions/0015).
     private const long WorthIt = 64 * 1024;
 
     // The code is copied for it. Arbitrary: more than any function that starts fast.
