@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 QEMU = "/usr/bin/qemu-system-x86_64"
-NAMESPACE = "stint-bench"
+NAMESPACE = f"stint-vm-{os.getpid()}"
 MEMORY = 192
 GUEST, GATEWAY = "198.18.0.2", "198.18.0.1"
 CMDLINE = "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on ip={ip}::{gateway}:255.255.255.252:function:eth0:off callback={callback}"
