@@ -1,6 +1,7 @@
 """Containers as instances: cold starts beside `docker start` of the same container by hand, bursts by how many start at a time, warm calls beside the process sandbox."""
 import asyncio
 import http.client
+import os
 import re
 import shutil
 import socket
@@ -12,6 +13,7 @@ from client import Client
 from daemon import ROOT, BenchError, quantile, table
 
 IMAGE = "stint-bench/guest:1"
+NOTHING = "/bin/nothing"
 SUBNETS = "10.251.0.0/16"
 BY_HAND = "10.252.0.0/24"
 WARM_UP = 2
@@ -25,6 +27,11 @@ class Engine:
         self._folder = folder / "engine"
         self._folder.mkdir()
         self.host = f"unix://{self._folder}/sock"
+
+    @staticmethod
+    def is_possible():
+        """Whether this machine can run one."""
+        return os.geteuid() == 0 and all(shutil.which(program) for program in ("dockerd", "docker", "gcc"))
 
     def __enter__(self):
         command = ["dockerd", "--data-root", self._folder / "data", "--exec-root", self._folder / "exec", "--pidfile", self._folder / "pid", "-H", self.host, "--bridge", "none"]
@@ -60,6 +67,7 @@ class Engine:
         for name in ("bin", "dev", "proc", "sys", "tmp", "etc"):
             (rootfs / name).mkdir(parents=True)
         subprocess.run(["gcc", "-O2", "-static", "-o", rootfs / "bin/guest", ROOT / "bench/elastic/guest.c"], check=True)
+        subprocess.run(["gcc", "-O2", "-static", "-o", f"{rootfs}{NOTHING}", "-x", "c", "-"], input="int main(void) { return 0; }", text=True, check=True)
         subprocess.run(f"tar -C {rootfs} -c . | docker -H {self.host} import --change 'ENTRYPOINT [\"/bin/guest\"]' - {IMAGE}", shell=True, check=True, stdout=subprocess.DEVNULL)
         shutil.rmtree(rootfs)
 

@@ -2,10 +2,10 @@
 import asyncio
 import os
 import shutil
-import subprocess
 import time
 
 from client import Client
+from containers import IMAGE, NOTHING, Engine
 from daemon import BenchError, quantile, table
 
 RUNTIMES = ("python3", "nodejs", "binary")
@@ -48,8 +48,10 @@ def measure(workspace, runtimes, networks, count, spares, say):
     workspace.stop()
     say("floors of sandboxes")
     results["floors"]["bwrap"] = _spawn(BUBBLEWRAP, count)
-    if shutil.which("docker") and subprocess.run(["docker", "image", "inspect", "busybox"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
-        results["floors"]["docker"] = _spawn(["docker", "run", "--rm", "--network", "none", "busybox", "true"], max(5, count // 10))
+    if Engine.is_possible():
+        say("floor of containers")
+        with Engine(workspace.folder) as engine:
+            results["floors"]["docker"] = _spawn(["docker", "-H", engine.host, "run", "--rm", "--network", "none", "--entrypoint", NOTHING, IMAGE], max(5, count // 10))
     return results
 
 
@@ -105,7 +107,7 @@ def render(results):
         bare = quantile(results["floors"][name], 0.5)
         rows.append([runtime, mode, network, *_times(times), f"{bare:.1f} ms", f"{quantile(times, 0.5) / bare:.2f}"])
     rows.sort(key=lambda row: RUNTIMES.index(row[0]))
-    for name, title in (("bwrap", "bwrap … true"), ("docker", "docker run … true")):
+    for name, title in (("bwrap", "bwrap … true"), ("docker", "docker run --network none … true")):
         if name in results["floors"]:
             rows.append(["", title, "", *_times(results["floors"][name]), "", ""])
     floors = ", ".join(f"`{' '.join(FLOORS[runtime])}`" for runtime in dict.fromkeys(row[0] for row in rows if row[0]))

@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+
 namespace Stint.Functions;
 
 /// <summary>What a checked <c>function.toml</c> says. Immutable; the key's name in the file stands with each member.</summary>
@@ -17,6 +19,15 @@ internal sealed record FunctionSpec
 
     /// <summary><c>max-instances</c>: never more than so many at a time.</summary>
     public int MaxInstances { get; init; } = DefaultMaxInstances;
+
+    /// <summary><c>scale-by</c>: what decides, besides calls that wait, how many instances are kept.</summary>
+    public ScalingMeasure ScaleBy { get; init; }
+
+    /// <summary><c>scale-target</c>: the load that one instance is to carry, in the unit of <see cref="ScaleBy"/>.</summary>
+    public double ScaleTarget { get; init; } = 50;
+
+    /// <summary><c>scale-proportion</c>: the part of <see cref="ScaleTarget"/> that is planned with; the rest is for what comes before another instance is there.</summary>
+    public double ScaleProportion { get; init; } = 0.9;
 
     /// <summary><c>timeout</c> (seconds): the longest a call may take once it runs.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
@@ -55,6 +66,18 @@ internal sealed record FunctionSpec
 
     /// <summary><c>[labels]</c>: free words for other tools.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary><c>[annotations]</c>: free words for other tools, kept apart from <see cref="Labels"/> as OpenFaaS and Kubernetes do.</summary>
+    public IReadOnlyDictionary<string, string> Annotations { get; init; } = ReadOnlyDictionary<string, string>.Empty;
+
+    /// <summary><c>[requests]</c>: resources that whoever deployed it asked to be set aside. Kept for them; one machine has nothing to choose by it.</summary>
+    public IReadOnlyDictionary<string, string> Requests { get; init; } = ReadOnlyDictionary<string, string>.Empty;
+
+    /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Kept for them; there is one machine.</summary>
+    public IReadOnlyList<string> Constraints { get; init; } = [];
+
+    /// <summary><c>secrets</c>: secrets of the function's module that it sees as files, and no others.</summary>
+    public IReadOnlyList<string> Secrets { get; init; } = [];
 
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
@@ -101,6 +124,22 @@ internal sealed record ProcessSpec
 
     /// <summary><c>scripts</c>: let <c>npm install</c> run the packages' own install scripts.</summary>
     public bool AllowInstallScripts { get; init; }
+}
+
+/// <summary>What a function's load is measured by.</summary>
+internal enum ScalingMeasure
+{
+    /// <summary><c>demand</c>: by calls that wait, alone.</summary>
+    Demand,
+
+    /// <summary><c>rps</c>: calls a second.</summary>
+    Rps,
+
+    /// <summary><c>capacity</c>: calls that run or wait at a time.</summary>
+    Capacity,
+
+    /// <summary><c>cpu</c>: thousandths of a processor.</summary>
+    Cpu,
 }
 
 /// <summary>The languages of the process sandbox, as tinyFaaS names them.</summary>

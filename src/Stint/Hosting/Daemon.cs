@@ -6,6 +6,7 @@
 //   4. registry      what is on disk is taken into service; ready
 //   5. SIGTERM       /readyz says no; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
 using Stint.Cli;
+using Stint.Dialects.OpenFaas;
 using Stint.Dialects.UniFaas;
 using Stint.Functions.Deployments;
 using Stint.Hosting.Configuration;
@@ -55,10 +56,15 @@ internal static partial class Daemon
         // 3.
         var options = platform.Options;
         var uniFaas = new HttpIngress(new UniFaasDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
+        var meter = new FaasMeter(platform.Router.InvokeAsync, name => platform.Router.Find(name) is not null, TimeProvider.System);
+        var faas = new HttpIngress(new FaasDialect(TimeProvider.System), meter.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
         List<EndpointView> endpoints = [];
-        await using var management = new ManagementEndpoint(builder, platform, uniFaas, () => endpoints);
+        await using var management = new ManagementEndpoint(builder, platform, uniFaas, new FaasGateway(faas, meter), () => endpoints);
+        await using var metrics = options.OpenFaasMetricsPort < 0 ? null
+            : new OpenFaasMetrics(options, management.Access, (output, cancellation) => PlatformMetrics.WriteGatewayAsync(platform, meter, output, cancellation), management.Services, loggers);
         await using var invocation = new InvocationEndpoints(platform, uniFaas, management.Services, loggers);
         await management.StartAsync(stop).ConfigureAwait(false);
+        if (metrics is not null) await metrics.StartAsync(stop).ConfigureAwait(false);
         try
         {
             await invocation.StartAsync(stop).ConfigureAwait(false);
@@ -87,7 +93,7 @@ internal static partial class Daemon
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             using var deadline = new CancellationTokenSource(limit);
             // All at once: calls that wait for an instance still get one while the endpoints no longer accept.
-            await Task.WhenAll(invocation.StopAsync(limit, deadline.Token), management.StopAsync(deadline.Token)).ConfigureAwait(false);
+            await Task.WhenAll(invocation.StopAsync(limit, deadline.Token), management.StopAsync(deadline.Token), metrics?.StopAsync(deadline.Token) ?? Task.CompletedTask).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
         }
         return ExitCode.Done;

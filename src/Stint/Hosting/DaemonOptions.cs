@@ -49,6 +49,15 @@ internal sealed record DaemonOptions
     /// <summary><c>insecure</c>: no token even though the management endpoint is open to others.</summary>
     public bool Insecure { get; init; }
 
+    /// <summary><c>basic-auth</c> (also <c>basic_auth</c>, OpenFaaS's): everything at the management endpoint but invocations and health wants credentials, from the loopback too.</summary>
+    public bool BasicAuth { get; init; }
+
+    /// <summary><c>secret-mount-path</c> (also <c>secret_mount_path</c>): the folder with the files <c>basic-auth-user</c> and <c>basic-auth-password</c>.</summary>
+    public string SecretMountPath { get; init; } = "/run/secrets";
+
+    /// <summary><c>openfaas-metrics-port</c>: where OpenFaaS's gateway has its metrics, 8082 there; −1 = off, they are at the management endpoint anyway.</summary>
+    public int OpenFaasMetricsPort { get; init; } = -1;
+
     /// <summary><c>isolation</c>: <c>sandbox</c> (default) or <c>none</c>.</summary>
     public Isolation Isolation { get; init; } = Isolation.Sandbox;
 

@@ -2,9 +2,10 @@
 //
 //   1. the connection: a function's user (with network = "host") and a function's address (which the packet filter keeps out before) are refused, so functions can never manage the platform that runs them
 //   2. the Host header: only names of this endpoint, and no foreign Origin, so that a web page in a browser on this host cannot either
-//   3. the token, when the endpoint is open to others
+//   3. the token, or user and password, when the endpoint is open to others or the operator wants it (basic-auth)
 //
-// UniFaaS's /invoke/… stands before 2 and 3: it is an invocation endpoint that happens to be at this port, as open as the HTTP endpoint and no way to manage anything. Step 1 holds for it too.
+// UniFaaS's /invoke/… and OpenFaaS's calls (/function/…, /async-function/…, POST /) stand before 2 and 3: they are invocation endpoints that happen to be at this port, as open as the HTTP endpoint
+// and no way to manage anything. Step 1 holds for them too.
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -12,6 +13,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Stint.Backends.Processes.Sandboxing;
+using Stint.Dialects.OpenFaas;
 using Stint.Dialects.TinyFaas;
 using Stint.Dialects.UniFaas;
 using Stint.Ingress.Http;
@@ -25,18 +27,19 @@ namespace Stint.Hosting;
 internal sealed partial class ManagementEndpoint : IAsyncDisposable
 {
     private readonly WebApplication _app;
-    private readonly ManagementToken? _token;
+    private readonly ManagementAccess? _access;
     private readonly bool _loopbackOnly;
     private volatile bool _ready;
 
     /// <summary>Prepares it; nothing listens yet.</summary>
-    /// <exception cref="IOException">The token file cannot be used.</exception>
-    public ManagementEndpoint(WebApplicationBuilder builder, Platform platform, HttpIngress uniFaas, Func<IReadOnlyList<EndpointView>> endpoints)
+    /// <exception cref="IOException">The token file, or the files of user and password, cannot be used.</exception>
+    public ManagementEndpoint(WebApplicationBuilder builder, Platform platform, HttpIngress uniFaas, FaasGateway faas, Func<IReadOnlyList<EndpointView>> endpoints)
     {
         var options = platform.Options;
         _loopbackOnly = options.ManagementListen.All(IPAddress.IsLoopback);
         var tokenFile = options.TokenFile ?? Path.Combine(options.State, "token");
-        if (!_loopbackOnly && !options.Insecure) _token = ManagementToken.LoadOrCreate(tokenFile);
+        var basic = options.BasicAuth ? BasicCredentials.Load(options.SecretMountPath) : null;
+        if (basic is not null || (!_loopbackOnly && !options.Insecure)) _access = new ManagementAccess(ManagementToken.LoadOrCreate(tokenFile), basic);
 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -51,8 +54,9 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
         });
         _app = builder.Build();
         _app.Use(next => context => context.Request.Path.StartsWithSegments(UniFaasDialect.Prefix, StringComparison.Ordinal) ? InvokeAsync(uniFaas, context) : next(context));
+        _app.Use(next => context => FaasGateway.Takes(context.Request) ? faas.InvokeAsync(context) : next(context));
         _app.Use(GuardAsync);
-        _app.MapGet("/healthz", static context => context.Response.WriteAsync("ok\n"));
+        _app.MapMethods("/healthz", [HttpMethods.Get, HttpMethods.Head], static context => context.Response.WriteAsync("ok\n"));
         _app.MapGet("/readyz", context =>
         {
             context.Response.StatusCode = _ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
@@ -61,11 +65,15 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
         _app.MapGet("/metrics", context =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-            return PlatformMetrics.WriteAsync(platform, context.Response.BodyWriter, context.RequestAborted);
+            return PlatformMetrics.WriteAsync(platform, faas.Meter, context.Response.BodyWriter, context.RequestAborted);
         });
         new ManagementRoutes(platform, endpoints).Map(_app);
         new TinyFaasRoutes(platform, endpoints).Map(_app);
+        new FaasRoutes(platform).Map(_app);
     }
+
+    /// <summary>Who may manage; null = everybody who can reach the endpoint.</summary>
+    public ManagementAccess? Access => _access;
 
     /// <summary>Services for other endpoints of the same process.</summary>
     public IServiceProvider Services => _app.Services;
@@ -120,10 +128,10 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             return ManagementError.WriteAsync(context, StatusCodes.Status403Forbidden, "forbidden", $"'{context.Request.Host.Host}' is not a name of this endpoint; use localhost, 127.0.0.1 or [::1]");
         if (context.Request.Headers.Origin is [{ } origin, ..] && !IsSameOrigin(origin, context.Request.Host))
             return ManagementError.WriteAsync(context, StatusCodes.Status403Forbidden, "forbidden", "web pages may not call the management endpoint");
-        if (_token is not null && context.Request.Path.Value is not ("/healthz" or "/readyz") && !_token.Accepts(context.Request.Headers.Authorization))
+        if (_access is not null && context.Request.Path.Value is not ("/healthz" or "/readyz") && !_access.Accepts(context.Request.Headers.Authorization))
         {
-            context.Response.Headers.WWWAuthenticate = "Bearer";
-            return ManagementError.WriteAsync(context, StatusCodes.Status401Unauthorized, "unauthorized", "this endpoint wants the token from the daemon's token file: Authorization: Bearer TOKEN (stint --token-file, STINT_TOKEN)");
+            context.Response.Headers.WWWAuthenticate = ManagementAccess.Challenge;
+            return ManagementError.WriteAsync(context, StatusCodes.Status401Unauthorized, "unauthorized", "this endpoint wants the token from the daemon's token file: Authorization: Bearer TOKEN (stint --token-file, STINT_TOKEN), or user and password (faas-cli login)");
         }
         return next(context);
     }

@@ -24,12 +24,14 @@ using Stint.Functions.Builds;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
+using Stint.Functions.Secrets;
 using Stint.Functions.Specification;
 using Stint.Ingress.Coap;
 using Stint.Invocations;
 using Stint.Network;
 using Stint.Pools;
 using Stint.Routing;
+using Stint.Scaling;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Hosting;
@@ -44,6 +46,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ILogger<Platform> _logger;
     private readonly ProcessBackend _processes;
     private readonly IBackend _containers;
+    private readonly Autoscaler _scaler;
     private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -81,17 +84,19 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
+            Secrets = new SecretStore(Path.Combine(options.State, "secrets"));
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
                 new BuildOptions { TimeLimit = TimeSpan.FromSeconds(options.BuildTimeoutSeconds), Runtimes = processes.Runtimes }, time, loggers.CreateLogger<BundleStore>());
             Spares = new Spares(Runtimes.Launcher, processes, time, loggers.CreateLogger<Spares>());
-            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, Logs, time, loggers.CreateLogger<ProcessBackend>());
+            _processes = new ProcessBackend(Runtimes.Launcher, Spares, Bundles.Hold, new FunctionSecrets(Secrets), Logs, time, loggers.CreateLogger<ProcessBackend>());
             Budget = new HostBudget(MemoryBudget(options), options.InstanceBudget == 0 ? 500 : options.InstanceBudget, time);
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
             _containers = OpenEngine(processes.GroupName, loggers);
             Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Runtimes.Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
             Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
+            _scaler = new Autoscaler(() => Router.Pools, time);
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
             {
                 OnServing = Serve,
@@ -122,6 +127,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>The instances' part of the host's network.</summary>
     public HostNetwork Network { get; }
+
+    /// <summary>Values that functions may read when they name them.</summary>
+    public SecretStore Secrets { get; }
 
     /// <summary>What runs functions that have code.</summary>
     public RuntimeParts Runtimes { get; }
@@ -226,6 +234,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await AsyncCalls.DisposeAsync().ConfigureAwait(false);
+        await _scaler.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
@@ -264,12 +273,12 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         var options = new ContainerBackendOptions
         {
-            Daemon = daemon, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
+            Daemon = daemon, RunFolder = Options.Run, Subnets = Options.ContainerSubnets, Spares = Options.ContainerSpares, ParallelStarts = Options.ContainerStarts,
         };
         try
         {
             var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
-            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, Logs, _time, loggers));
+            return new ContainerBackend(new ContainerHost(options, engine, Callbacks, new FunctionSecrets(Secrets), Logs, _time, loggers));
         }
         catch (Exception failure) when (failure is FormatException or EngineException)
         {

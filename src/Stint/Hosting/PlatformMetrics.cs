@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using Stint.Dialects.OpenFaas;
 using Stint.Ingress.Http;
 using Stint.Invocations;
 using Stint.Pools;
@@ -15,9 +16,10 @@ internal static class PlatformMetrics
 
     /// <summary>Writes the text.</summary>
     /// <param name="platform">What is read.</param>
+    /// <param name="gateway">What OpenFaaS's dialect has counted.</param>
     /// <param name="output">Takes it piece by piece.</param>
     /// <param name="cancellationToken">Nobody wants it any more.</param>
-    public static async Task WriteAsync(Platform platform, PipeWriter output, CancellationToken cancellationToken)
+    public static async Task WriteAsync(Platform platform, FaasMeter gateway, PipeWriter output, CancellationToken cancellationToken)
     {
         var text = new MetricsText(output);
         var pools = platform.Router.Pools.Select(static pool => (Name: pool.Name.ToString(), Pool: pool)).OrderBy(static pool => pool.Name, StringComparer.Ordinal).ToList();
@@ -43,6 +45,7 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
+        gateway.Render(text, Replicas(platform));
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);
 
@@ -67,6 +70,19 @@ internal static class PlatformMetrics
             return ForEachAsync((text, name, pool) => text.Sample(read(pool.Counters), ("function", name)));
         }
     }
+
+    /// <summary>Writes what OpenFaaS's gateway says at a port of its own.</summary>
+    /// <inheritdoc cref="WriteAsync"/>
+    public static async Task WriteGatewayAsync(Platform platform, FaasMeter gateway, PipeWriter output, CancellationToken cancellationToken)
+    {
+        var text = new MetricsText(output);
+        gateway.Render(text, Replicas(platform));
+        Process(text);
+        await text.SendAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private static List<(FunctionName, int)> Replicas(Platform platform) => [.. platform.Router.Pools.OrderBy(static pool => pool.Name.ToString(), StringComparer.Ordinal)
+        .Select(static pool => (pool.Name, pool.Count(InstanceState.Starting) + pool.Count(InstanceState.Idle) + pool.Count(InstanceState.Busy)))];
 
     private static void Requests(MetricsText text, string name, FunctionPool pool)
     {

@@ -32,6 +32,7 @@ internal sealed class Dispatcher : IDisposable
     private readonly CallQueue _queue = new();
     private readonly Stack<Call> _spareCalls = [];
     private Deployment? _deployment;
+    private int? _wanted;
     private string? _deploymentProblem;
     private Func<FunctionName, Reply>? _closed;
 
@@ -57,11 +58,17 @@ internal sealed class Dispatcher : IDisposable
     /// <summary>Calls that wait. Needs no lock.</summary>
     public int QueueLength => _queue.Count;
 
+    /// <summary>Calls that run or wait.</summary>
+    public int InFlight => _queue.Count + Instances.All.Sum(static instance => instance.InFlight);
+
     /// <summary>The pool's clock: time since it was made. Needs no lock.</summary>
     public TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>The version that boots to take over.</summary>
     public FunctionVersion? NextVersion => _deployment?.Version;
+
+    /// <summary>Instances that are kept warm: what somebody wanted meanwhile, else <c>min-instances</c>.</summary>
+    public int Minimum => Math.Min(_wanted ?? Version.Spec.MinInstances, Version.Spec.MaxInstances);
 
     /// <summary>Whether the pool takes no more calls.</summary>
     public bool IsClosed => _closed is not null;
@@ -76,7 +83,7 @@ internal sealed class Dispatcher : IDisposable
             lease = new Lease(instance, null);
             var call = Rent(invocation);
             if (invocation.CallerTimeout is not null) call.ArrivedAt = Now;
-            if (Version.Spec is { SingleUse: true, Ahead: > 0 } or { SingleUse: true, MinInstances: > 0 }) Plan(ref then);
+            if (Version.Spec.SingleUse && (Version.Spec.Ahead > 0 || Minimum > 0)) Plan(ref then);
             return call;
         }
         if (Refuse(invocation) is { } refusal)
@@ -411,7 +418,7 @@ internal sealed class Dispatcher : IDisposable
     private void Switch(ref Consequences then)
     {
         var deployment = _deployment!;
-        (Version, _deployment) = (deployment.Version, null);
+        (Version, _deployment, _wanted) = (deployment.Version, null, null);
         then.EndDeployment(deployment, null);
         _backoff.Reset();
         DrainAllBut(Version, ref then);
@@ -495,6 +502,19 @@ internal sealed class Dispatcher : IDisposable
         Plan(ref then);
     }
 
+    /// <summary>
+    /// From now on so many instances are kept warm, at most <c>max-instances</c>, until the next version; those beyond that have no call in them go at once. Null: what the specification says again.
+    /// </summary>
+    public void Want(int? instances, ref Consequences then)
+    {
+        if (_closed is not null) return;
+        var before = Minimum;
+        _wanted = instances;
+        if (instances is not null || Minimum < before)
+            while (IsSurplus() && Instances.OldestIdle() is { } idle) Discard(idle, ref then);
+        Plan(ref then);
+    }
+
     /// <summary>For how long the pool's least recently used idle instance has been idle; null when it has none that may go.</summary>
     public TimeSpan? IdleFor(bool withinMinimum) => Instances.OldestIdle() is { } idle && (withinMinimum || IsSurplus()) ? Now - idle.LastUsed : null;
 
@@ -574,7 +594,7 @@ internal sealed class Dispatcher : IDisposable
     private (int Urgent, int Warm) StartsForQueue()
     {
         var spec = Version.Spec;
-        if (_queue.Count == 0 && spec.MinInstances == 0 && spec.Ahead == 0) return default;
+        if (_queue.Count == 0 && Minimum == 0 && spec.Ahead == 0) return default;
         var starting = Instances.Count(Version, InstanceState.Starting, InstanceState.Starting);
         var room = Math.Max(0, spec.MaxInstances - Instances.CountAll(Version));
         if (_backoff.Streak > 0)
@@ -599,7 +619,7 @@ internal sealed class Dispatcher : IDisposable
         var unspoken = Math.Max(0, starting + urgent - justified);
         var warm = spec.SingleUse
             ? Floor(busy) - idle - unspoken
-            : spec.MinInstances - idle - busy - starting - urgent;
+            : Minimum - idle - busy - starting - urgent;
         return (urgent, Math.Clamp(warm, 0, room - urgent));
     }
 
@@ -624,14 +644,14 @@ internal sealed class Dispatcher : IDisposable
     private bool IsSurplus()
     {
         var spec = Version.Spec;
-        if (spec is { MinInstances: 0, Ahead: 0 }) return true;
+        if (Minimum == 0 && spec.Ahead == 0) return true;
         var idle = Instances.Count(Version, InstanceState.Idle, InstanceState.Idle);
         var busy = Instances.Count(Version, InstanceState.Busy, InstanceState.Busy);
         return (spec.SingleUse ? idle : idle + busy) > Floor(busy);
     }
 
     /// <summary>Instances that are kept although nobody needs them: <c>min-instances</c>, and <c>ahead</c> successors while a single-use instance works.</summary>
-    private int Floor(int busy) => Version.Spec is { SingleUse: true } spec && busy > 0 ? Math.Max(spec.MinInstances, spec.Ahead) : Version.Spec.MinInstances;
+    private int Floor(int busy) => Version.Spec is { SingleUse: true } spec && busy > 0 ? Math.Max(Minimum, spec.Ahead) : Minimum;
 
     private static TimeSpan Shorter(TimeSpan one, TimeSpan? other) => other is { } limit && limit < one ? limit : one;
 

@@ -219,6 +219,32 @@ internal sealed class FunctionPool : IAsyncDisposable
         CarryOut(ref then);
     }
 
+    /// <summary>The version that new calls go to.</summary>
+    public FunctionVersion Version
+    {
+        get { lock (_lock) return _dispatcher.Version; }
+    }
+
+    /// <summary>Calls that run or wait now.</summary>
+    public int InFlight
+    {
+        get { lock (_lock) return _dispatcher.InFlight; }
+    }
+
+    /// <summary>Instances that are kept warm now.</summary>
+    public int Minimum
+    {
+        get { lock (_lock) return _dispatcher.Minimum; }
+    }
+
+    /// <inheritdoc cref="Dispatcher.Want"/>
+    public void Want(int? instances)
+    {
+        Consequences then = default;
+        lock (_lock) _dispatcher.Want(instances, ref then);
+        CarryOut(ref then);
+    }
+
     /// <inheritdoc cref="Dispatcher.IdleFor"/>
     public TimeSpan? IdleFor(bool withinMinimum)
     {

@@ -34,7 +34,9 @@ internal sealed class ManagementToken
     {
         const string scheme = "Bearer ";
         if (authorization is null || !authorization.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)) return false;
-        var given = SHA256.HashData(Encoding.UTF8.GetBytes(authorization.AsSpan(scheme.Length).Trim().ToString()));
-        return CryptographicOperations.FixedTimeEquals(given, _hash);
+        return Is(authorization.AsSpan(scheme.Length).Trim().ToString());
     }
+
+    /// <summary>Whether it is the token.</summary>
+    public bool Is(string text) => CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(text)), _hash);
 }

@@ -17,6 +17,7 @@ public sealed partial class KnowledgeTests
         ["Backends"] = ["Invocations", "Functions", "Network", "Telemetry", "Hosting"],
         ["Pools"] = ["Invocations", "Functions", "Backends", "Telemetry"],
         ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
+        ["Scaling"] = ["Invocations", "Functions", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],

@@ -48,7 +48,7 @@ public sealed class MetricsTextTests
     }
 
     // The pipe holds 64 KiB: whoever put it all together first would wait for ever.
-    private static async Task<string> WriteAsync(Func<MetricsText, ValueTask> write)
+    internal static async Task<string> WriteAsync(Func<MetricsText, ValueTask> write)
     {
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 64 * 1024, resumeWriterThreshold: 32 * 1024, useSynchronizationContext: false));
         var reading = new StreamReader(pipe.Reader.AsStream(), Encoding.UTF8).ReadToEndAsync();

@@ -8,6 +8,9 @@ internal sealed record ContainerBackendOptions
     /// <summary>The daemon in the labels: the same for every daemon over the same state folder.</summary>
     public required string Daemon { get; init; }
 
+    /// <summary>The folder for what lives only as long as an instance: its secrets.</summary>
+    public required string RunFolder { get; init; }
+
     /// <summary>Where functions' networks get their addresses.</summary>
     public required IReadOnlyList<IPNetwork> Subnets { get; init; }
 

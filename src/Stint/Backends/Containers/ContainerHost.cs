@@ -9,9 +9,9 @@ namespace Stint.Backends.Containers;
 internal sealed class ContainerHost : IAsyncDisposable
 {
     /// <summary>Puts it together; the engine is not asked for anything yet.</summary>
-    public ContainerHost(ContainerBackendOptions options, EngineClient engine, CallbackServer callbacks, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers)
+    public ContainerHost(ContainerBackendOptions options, EngineClient engine, CallbackServer callbacks, FunctionSecrets secrets, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers)
     {
-        (Options, Engine, Callbacks, Logs, Time) = (options, engine, callbacks, logs, time);
+        (Options, Engine, Callbacks, Secrets, Logs, Time) = (options, engine, callbacks, secrets, logs, time);
         Networks = new FunctionNetworks(engine, options, callbacks, loggers.CreateLogger<FunctionNetworks>());
         Watch = new ContainerWatch(engine, options.Daemon, Networks, time, loggers.CreateLogger<ContainerWatch>());
         Usage = new UsageSampler(engine, time);
@@ -28,6 +28,9 @@ internal sealed class ContainerHost : IAsyncDisposable
 
     /// <summary>Where instances say that they are ready.</summary>
     public CallbackServer Callbacks { get; }
+
+    /// <summary>Where functions' secrets come from.</summary>
+    public FunctionSecrets Secrets { get; }
 
     /// <summary>The functions' logs.</summary>
     public FunctionLogs Logs { get; }

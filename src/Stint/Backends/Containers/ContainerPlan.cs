@@ -21,8 +21,9 @@ internal static class ContainerPlan
     /// <param name="network">The function's network, by name.</param>
     /// <param name="address">The container's address in it.</param>
     /// <param name="callbackUrl">Null when it does not call back.</param>
+    /// <param name="secrets">The host's folder with its secrets; null = none.</param>
     /// <param name="volumes">Folders that the image declares as volumes.</param>
-    public static ContainerSettings Of(string daemon, FunctionVersion version, string instance, string network, IPAddress address, string? callbackUrl, IEnumerable<string> volumes)
+    public static ContainerSettings Of(string daemon, FunctionVersion version, string instance, string network, IPAddress address, string? callbackUrl, string? secrets, IEnumerable<string> volumes)
     {
         var spec = version.Spec.Container!;
         var labels = ContainerLabels.Of(daemon, ContainerLabels.ContainerRole, version.Name);
@@ -36,7 +37,10 @@ internal static class ContainerPlan
             Env = [.. version.Spec.Env.Select(static variable => $"{variable.Key}={variable.Value}")],
             Labels = labels,
             StopSignal = StopSignal,
-            HostConfig = Host(spec, network, volumes),
+            HostConfig = Host(spec, network, volumes) with
+            {
+                Mounts = secrets is null ? null : [new MountSettings { Type = "bind", Source = secrets, Target = FunctionSecrets.Folder, ReadOnly = true }],
+            },
             NetworkingConfig = new NetworkingConfig(new Dictionary<string, EndpointSettings> { [network] = EndpointSettings.At(address.ToString()) }),
         };
     }

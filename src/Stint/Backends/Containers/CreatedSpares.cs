@@ -40,7 +40,8 @@ internal sealed partial class CreatedSpares(ContainerHost host) : IAsyncDisposab
     /// <summary>From now on there are spares of this version, made in the background, and none of the function's other versions.</summary>
     public void Expect(FunctionVersion version)
     {
-        if (host.Options.Spares == 0) return;
+        // One that was made ahead would have the secrets of that moment.
+        if (host.Options.Spares == 0 || version.Spec.Secrets.Count > 0) return;
         lock (_lock)
         {
             if (_stop.IsCancellationRequested) return;

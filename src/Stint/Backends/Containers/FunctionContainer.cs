@@ -11,6 +11,7 @@ using System.Security.Cryptography;
 using Stint.Backends.Callbacks;
 using Stint.Backends.Containers.Engine;
 using Stint.Backends.Containers.Networks;
+using Stint.Backends.Processes;
 using Stint.Functions;
 
 namespace Stint.Backends.Containers;
@@ -60,6 +61,9 @@ internal sealed partial class FunctionContainer : IAsyncDisposable
 
     /// <summary>Its address.</summary>
     public IPAddress Address { get; }
+
+    // Named as an instance's folder, so that the next daemon removes what one that was killed left.
+    private string SecretsFolder => Path.Combine(_host.Options.RunFolder, Instance[..RunFolder.NameDigits]);
 
     /// <summary>Its callback, if it has one.</summary>
     public ExpectedCallback? Callback { get; }
@@ -167,7 +171,8 @@ internal sealed partial class FunctionContainer : IAsyncDisposable
     private async Task CreateAsync(ImageDetails image, CancellationToken cancellationToken)
     {
         var url = Callback is { } callback ? _host.Callbacks.UrlOf(_network.Gateway, callback) : null;
-        var settings = ContainerPlan.Of(_host.Options.Daemon, Version, Instance, _network.Name, Address, url, image.Config?.Volumes.Keys ?? []);
+        var secrets = Version.Spec.Secrets.Count == 0 ? null : _host.Secrets.Copy(Version, SecretsFolder, FunctionSecrets.OwnersOnly);
+        var settings = ContainerPlan.Of(_host.Options.Daemon, Version, Instance, _network.Name, Address, url, secrets, image.Config?.Volumes.Keys ?? []);
         _host.Watch.Add(this);
         // Not with the caller's token: a create that nobody waits for any more goes on in the engine, and can only be undone when it has ended.
         _creation = _host.Engine.Containers.CreateAsync(Name, settings, CancellationToken.None);
@@ -216,6 +221,7 @@ internal sealed partial class FunctionContainer : IAsyncDisposable
             await _following.ConfigureAwait(false);
             _host.Watch.Remove(this);
             if (Id is not null) _host.Usage.Forget(Id);
+            if (Version.Spec.Secrets.Count > 0 && Directory.Exists(SecretsFolder)) Directory.Delete(SecretsFolder, recursive: true);
             Callback?.Dispose();
             _network.Addresses.Return(Address);
             await _host.Networks.LeaveAsync(_network).ConfigureAwait(false);

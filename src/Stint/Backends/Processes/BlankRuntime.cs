@@ -4,6 +4,7 @@ using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Protocol;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Processes.Spawning;
+using Stint.Functions;
 using Stint.Invocations;
 using Stint.Telemetry.Logs;
 
@@ -41,6 +42,9 @@ internal sealed class BlankRuntime : IAsyncDisposable
     /// <summary>The conversation so far.</summary>
     public Handshake Handshake => _handshake ?? throw new InvalidOperationException("the runtime has not been started");
 
+    /// <summary>What it sees of secrets, from the beginning: set before anything is made. Null = none.</summary>
+    public string? Secrets { get; private set; }
+
     /// <summary>Whether it is still there.</summary>
     public bool IsAlive => Resources.Process is { Exited.IsCompleted: false };
 
@@ -54,12 +58,16 @@ internal sealed class BlankRuntime : IAsyncDisposable
         return output;
     }
 
+    /// <summary>Gives it copies of a version's secrets, which go with it. Before anything else is made of it.</summary>
+    /// <exception cref="InstanceStartException">There is no such secret.</exception>
+    public void Give(FunctionSecrets secrets, FunctionVersion version) => Secrets = secrets.Copy(version, Resources.Folder, HostPrograms.TraversableFolder);
+
     /// <summary>Makes everything but the runtime itself: walls, limits, the socket to which it will connect.</summary>
     /// <exception cref="InstanceStartException">It cannot be made. Dispose of it.</exception>
     public async Task PrepareAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
     {
         Listen();
-        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Function = _function, Key = _key, Code = _code, SocketFolder = Resources.Folder, Limits = limits, Output = Take });
+        Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Function = _function, Key = _key, Code = _code, SocketFolder = Resources.Folder, Secrets = Secrets, Limits = limits, Output = Take });
         await WithinAsync(timeout, Resources.Process.PrepareAsync, cancellationToken).ConfigureAwait(false);
     }
 

@@ -47,6 +47,9 @@ internal sealed record RuntimePlan
     /// <summary>The host's folder with the file <c>socket</c>, on which the daemon listens when the runtime is started.</summary>
     public required string SocketFolder { get; init; }
 
+    /// <summary>The host's folder with the files that it sees in <see cref="FunctionSecrets.Folder"/>, read-only; null = none.</summary>
+    public string? Secrets { get; init; }
+
     /// <summary>What it may use.</summary>
     public required InstanceLimits Limits { get; init; }
 

@@ -19,11 +19,12 @@ namespace Stint.Backends.Processes;
 /// <param name="launcher">Where instances run.</param>
 /// <param name="spares">Runtimes that wait for a function.</param>
 /// <param name="holdBundle">Keeps a version's code on disk until the result is disposed of.</param>
+/// <param name="secrets">Where functions' secrets come from.</param>
 /// <param name="logs">Where output goes.</param>
 /// <param name="time">For limits and waits.</param>
 /// <param name="logger">For what an operator should know.</param>
 internal sealed partial class ProcessBackend(
-    IRuntimeLauncher launcher, Spares spares, Func<string, IDisposable> holdBundle, FunctionLogs logs, TimeProvider time, ILogger<ProcessBackend> logger) : IBackend
+    IRuntimeLauncher launcher, Spares spares, Func<string, IDisposable> holdBundle, FunctionSecrets secrets, FunctionLogs logs, TimeProvider time, ILogger<ProcessBackend> logger) : IBackend
 {
     private const int TailLines = 10;
 
@@ -44,7 +45,10 @@ internal sealed partial class ProcessBackend(
         try
         {
             await launcher.ReadyAsync(key.Runtime, cancellationToken).ConfigureAwait(false);
-            blank = spares.TryTake(key, version.Folder!) ?? spares.Create(key, version.Folder!);
+            // What a sandbox sees is settled when it is made, so one that waits already has no secrets.
+            var hasSecrets = version.Spec.Secrets.Count > 0;
+            blank = (hasSecrets ? null : spares.TryTake(key, version.Folder!)) ?? spares.Create(key, version.Folder!);
+            if (hasSecrets) Give(blank, version);
             output = blank.Attach(version.Name, logs, TailLines);
             await blank.StartAsync(Limits(spec), version.Spec.BootTimeout, cancellationToken).ConfigureAwait(false);
             return await LoadAsync(blank, version, cancellationToken).ConfigureAwait(false);
@@ -66,6 +70,13 @@ internal sealed partial class ProcessBackend(
             // Only now, so that making the next spare takes no processor time from this start.
             spares.Expect(key);
         }
+    }
+
+    private void Give(BlankRuntime blank, FunctionVersion version)
+    {
+        if (!launcher.HasOwnView)
+            throw new InstanceStartException($"{version.Name} names secrets, and without a sandbox (--isolation none) there is no place where it alone could read them") { IsHostsFault = true };
+        blank.Give(secrets, version);
     }
 
     private async Task<IInstance> LoadAsync(BlankRuntime blank, FunctionVersion version, CancellationToken cancellationToken)

@@ -2,7 +2,7 @@
 //
 //   1. the target names the function; headers become the function's, spelt canonically, without those of the connection; X-Timeout is the caller's own limit
 //   2. the body: none; up to 64 KiB held as Kestrel received it; longer ones stay in the connection and are streamed
-//   3. X-tinyFaaS-Async: the call is taken over by Deliveries, 202
+//   3. X-tinyFaaS-Async, or a target for it: the call is taken over by Deliveries, 202
 //   4. the router runs it; the reply is written: small ones in one go, long ones piece by piece as the client takes them, or the connection leaves HTTP (WebSocket)
 //   5. what is not an answer becomes an error as the dialect has them (docs/errors.md)
 //
@@ -74,7 +74,7 @@ internal sealed class HttpIngress(
             return;
         }
         upgrade?.Complete(headers);
-        var isAsync = request.Headers.ContainsKey(AsyncHeader);
+        var isAsync = target.IsAsync || request.Headers.ContainsKey(AsyncHeader);
         var from = context.Get<IHttpConnectionFeature>()?.RemoteIpAddress;
         var invocation = new Invocation
         {
@@ -93,6 +93,8 @@ internal sealed class HttpIngress(
             CallerTimeout = isAsync ? null : callerTimeout,
             CallerGone = isAsync ? default : context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted,
         };
+
+        dialect.Sign(headers, response.Headers, invocation.CallId);
 
         // 3.
         if (isAsync)
@@ -175,14 +177,16 @@ internal sealed class HttpIngress(
         }
     }
 
-    private static async ValueTask WriteAsync(IFeatureCollection context, IHttpRequestFeature request, IHttpResponseFeature response, IHttpResponseBodyFeature output, Reply reply)
+    private async ValueTask WriteAsync(IFeatureCollection context, IHttpRequestFeature request, IHttpResponseFeature response, IHttpResponseBodyFeature output, Reply reply)
     {
         response.StatusCode = reply.Status;
+        var isSigned = response.Headers.Count > 0;
         foreach (var (name, value) in reply.Headers)
         {
-            if (HeaderSyntax.IsHopByHop(name) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) continue;
+            if (HeaderSyntax.IsHopByHop(name) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase) || isSigned && dialect.Signs(name)) continue;
             response.Headers.Append(name, value);
         }
+        dialect.Complete(request, response);
         // RFC 9110 sections 15.3.5 and 15.4.5: no content, and no length of one.
         if (reply.Status is 204 or 304) return;
         if (reply.Rest is null)

@@ -5,6 +5,9 @@ namespace Stint.Ingress.Http;
 /// <summary>A request target taken apart: <c>/{name}[.{module}][/sub/path][?query]</c>. Path and query stay as they were received.</summary>
 internal readonly record struct RequestTarget(string Name, string Path, string Query)
 {
+    /// <summary>Whether the caller does not want to wait for the answer.</summary>
+    public bool IsAsync { get; init; }
+
     /// <summary>Reads an origin-form target (RFC 9112 section 3.2.1).</summary>
     public static RequestTarget Parse(ReadOnlySpan<char> target)
     {

@@ -36,7 +36,7 @@ internal sealed class MetricsText(PipeWriter output)
         Put(help);
         Put("\n# TYPE ");
         Put(name);
-        Put(kind switch { MetricKind.Counter => " counter\n", MetricKind.Gauge => " gauge\n", MetricKind.Histogram => " histogram\n" });
+        Put(kind switch { MetricKind.Counter => " counter\n", MetricKind.Gauge => " gauge\n", MetricKind.Histogram => " histogram\n", MetricKind.Untyped => " untyped\n" });
         return this;
     }
 
@@ -141,4 +141,7 @@ internal enum MetricKind
 
     /// <summary>Observations in buckets.</summary>
     Histogram,
+
+    /// <summary>Others' name for it does not fit its type, which promtool would find wrong.</summary>
+    Untyped,
 }

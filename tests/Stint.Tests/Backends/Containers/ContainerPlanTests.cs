@@ -19,7 +19,7 @@ public sealed class ContainerPlanTests
         {
             Name = name, Id = "00ff", Folder = null, DeployedAt = default, Spec = new FunctionSpec { Container = spec, Env = new Dictionary<string, string> { ["A"] = "b=c", ["EMPTY"] = "" } },
         };
-        return ContainerPlan.Of("d1", version, "i1", "n1", IPAddress.Parse("10.101.0.5"), url, volumes);
+        return ContainerPlan.Of("d1", version, "i1", "n1", IPAddress.Parse("10.101.0.5"), url, null, volumes);
     }
 
     [Fact]

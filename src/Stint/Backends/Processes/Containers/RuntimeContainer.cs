@@ -46,7 +46,7 @@ internal static class RuntimeContainer
                 MemorySwap = limits.MemorySwap,
                 NanoCpus = limits.NanoCpus,
                 PidsLimit = limits.PidsLimit,
-                Mounts = [Folder(plan.Code, SandboxPaths.Code), Folder(plan.SocketFolder, ContainerPaths.SocketFolder)],
+                Mounts = [Folder(plan.Code, SandboxPaths.Code), Folder(plan.SocketFolder, ContainerPaths.SocketFolder), .. plan.Secrets is { } secrets ? [Folder(secrets, FunctionSecrets.Folder)] : (MountSettings[])[]],
                 NetworkMode = plan.Key.Network == NetworkAccess.Host ? "host" : "none",
                 Init = hasInit,
             },

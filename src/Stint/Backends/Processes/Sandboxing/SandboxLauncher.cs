@@ -41,6 +41,7 @@ internal sealed class SandboxLauncher(ProcessHost host, ProcessBackendOptions op
             new(options.Runtimes, SandboxPaths.Runtimes),
             new(plan.SocketFolder, SandboxPaths.SocketFolder),
         ];
+        if (plan.Secrets is { } secrets) mounts.Add(new(secrets, FunctionSecrets.Folder));
         if (HostPrograms.InstallationOf(interpreter) is { } installation) mounts.Insert(0, new(installation, installation));
         return new SandboxPlan
         {
