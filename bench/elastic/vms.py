@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 QEMU = "/usr/bin/qemu-system-x86_64"
-NAMESPACE = "stint-bench"
+NAMESPACE = f"stint-vm-{os.getpid()}"
 MEMORY = 192
 GUEST, GATEWAY = "198.18.0.2", "198.18.0.1"
 CMDLINE = "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on ip={ip}::{gateway}:255.255.255.252:function:eth0:off callback={callback}"
@@ -43,8 +43,9 @@ def measure(workspace, count, burst, say):
             while number and workspace.metric("stint_instances", name) > 0 and time.monotonic() < end:
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.3)
-            status = 404
-            while status == 404:
+            status, took = await client.call(name)
+            while not number and status != 200 and time.monotonic() < end:  # not read yet
+                await asyncio.sleep(0.1)
                 status, took = await client.call(name)
             if status != 200:
                 raise BenchError(f"a cold call answered {status}:\n{workspace.log()}")
@@ -83,7 +84,9 @@ def measure(workspace, count, burst, say):
     start({"resume": ("keepalive = 0", "")})
     results["resume"] = asyncio.run(cold("resume"))
     say(f"burst of {burst}, of which the first boots")
+    # The registry takes the files up before the first call.
     start({"burst": (f"keepalive = 2\nmax-instances = {burst}", "")})
+    time.sleep(5)
     results["first burst"] = asyncio.run(together("burst"))
     while workspace.metric("stint_instances", "burst") > 0:
         time.sleep(0.1)
