@@ -2,6 +2,7 @@
 import base64
 import io
 import itertools
+import subprocess
 import json
 import http.client
 import re
@@ -40,10 +41,13 @@ class Daemon:
         self._folder = workspace.folder / name
         for folder in ("registry", "state", "run"):
             (self._folder / folder).mkdir(mode=0o755, parents=True)
+        # Two daemons, and perhaps one of the machine's, want subnets of their own; earlier versions (--against) had no networks.
+        has_networks = "--network-subnet" in subprocess.run([*command, "up", "--help"], capture_output=True, text=True, timeout=60).stdout
+        networks = ["--network-subnet", f"10.{next(self._subnets)}.0.0/16"] if has_networks else []
         self._process = workspace.start(f"stint-{name}", [
             *command, "up", "--registry", self._folder / "registry", "--state", self._folder / "state", "--run", self._folder / "run", "--http-port", str(self.port),
             "--management-port", str(self._management), "--coap-port", "-1", "--grpc-port", "-1", "--listen", "127.0.0.1",
-            "--network-subnet", f"10.{next(self._subnets)}.0.0/16"])  # two daemons, and perhaps one of the machine's
+            *networks])
         workspace.wait_until(self._process, lambda: listens(self._management) and self._manage("GET", "/readyz")[0] == 200)
 
     def url(self, function):
