@@ -5,19 +5,21 @@ using Stint.EndToEnd.Fixtures;
 namespace Stint.EndToEnd.Dialects;
 
 /// <summary>Scaling as the early gateway did it: metrics, a rule, an alert, more instances; and back.</summary>
-public sealed class OpenFaasAlertTests : IDisposable
+public sealed class OpenFaasAlertTests : IAsyncLifetime
 {
     private static string Examples => Path.Combine(Programs.Repository, "examples/observability");
 
     private readonly string _folder = Directory.CreateTempSubdirectory("stint-alert-").FullName;
     private readonly List<Process> _processes = [];
 
-    public void Dispose()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         foreach (var process in _processes)
         {
-            process.Kill();
-            process.WaitForExit();
+            if (!process.HasExited) process.Kill();
+            await process.WaitForExitAsync();
             process.Dispose();
         }
         Directory.Delete(_folder, recursive: true);

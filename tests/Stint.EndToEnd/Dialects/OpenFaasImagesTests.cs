@@ -1,13 +1,14 @@
 using System.Text.Json;
 using Stint.EndToEnd.Containers;
 using Stint.EndToEnd.Containers.Engine;
+using Stint.EndToEnd.Containers.Processes;
 using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Dialects;
 
 /// <summary>Deployments of images as OpenFaaS's clients make them, on a real engine.</summary>
 [Collection(TestEngine.Collection)]
-public sealed class OpenFaasImagesTests(ContainerDaemon shared) : IClassFixture<ContainerDaemon>, IDisposable
+public sealed class OpenFaasImagesTests(TestEngine engine, ContainerDaemon shared) : IClassFixture<ContainerDaemon>, IDisposable
 {
     private readonly FaasClient _client = new(shared.Daemon.ManagementPort);
 
@@ -73,6 +74,16 @@ public sealed class OpenFaasImagesTests(ContainerDaemon shared) : IClassFixture<
         Assert.Contains("registry.example/lacks:1", text, StringComparison.Ordinal);
         Assert.Contains("docker pull", text, StringComparison.Ordinal);
         Assert.Null(await _client.DescribeAsync("lacks"));
+    }
+
+    [Fact]
+    public async Task A_function_that_has_code_sees_its_secrets_in_containers_too()
+    {
+        await using var daemon = await DockerMode.StartAsync(engine);
+        using var client = new FaasClient(daemon.ManagementPort);
+        Assert.Equal(201, (await client.SendAsync("POST", "system/secrets", """{"name":"api-key","value":"s3cret"}""")).Status);
+        await daemon.DeployPythonAsync("reader", "def fn(input): return open('/var/openfaas/secrets/api-key').read()", top: "secrets = [\"api-key\"]");
+        Assert.Equal((200, "s3cret"), await daemon.CallAsync("reader"));
     }
 
     private async Task<(int Status, string Body)> PostAsync(string path, string body)
