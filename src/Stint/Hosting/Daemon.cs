@@ -63,6 +63,7 @@ internal static partial class Daemon
         await using var metrics = options.OpenFaasMetricsPort < 0 ? null
             : new OpenFaasMetrics(options, management.Access, (output, cancellation) => PlatformMetrics.WriteGatewayAsync(platform, meter, output, cancellation), management.Services, loggers);
         await using var invocation = new InvocationEndpoints(platform, uniFaas, management.Services, loggers);
+        using var notices = ServiceNotices.FromEnvironment(TimeProvider.System);
         await management.StartAsync(stop).ConfigureAwait(false);
         if (metrics is not null) await metrics.StartAsync(stop).ConfigureAwait(false);
         try
@@ -76,6 +77,7 @@ internal static partial class Daemon
             management.IsReady = true;
             invocation.Ready();
             foreach (var endpoint in endpoints) Listening(logger, endpoint.Protocol, endpoint.Url);
+            notices.Ready(string.Join(", ", endpoints.Select(static endpoint => endpoint.Url)));
             // Starting leaves garbage that an idle daemon would keep for hours; on a small machine that memory is better given back at once.
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             if (examples) await ExampleFunctions.DeployAsync(platform, endpoints, stop).ConfigureAwait(false);
@@ -91,6 +93,8 @@ internal static partial class Daemon
             Stopping(logger, options.DrainSeconds);
             management.IsReady = false;
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
+            // Endpoints and pools have the limit one after the other at worst, and instances some seconds to die.
+            notices.Stopping((2 * limit) + TimeSpan.FromSeconds(20));
             using var deadline = new CancellationTokenSource(limit);
             // All at once: calls that wait for an instance still get one while the endpoints no longer accept.
             await Task.WhenAll(invocation.StopAsync(limit, deadline.Token), management.StopAsync(deadline.Token), metrics?.StopAsync(deadline.Token) ?? Task.CompletedTask).ConfigureAwait(false);

@@ -1,10 +1,11 @@
 #!/bin/sh
-# What the tests of virtual machines need: QEMU, busybox and mke2fs of Debian, and a kernel for guests where 'stint vm image build' looks for it. What is there already is left alone.
+# What the tests of virtual machines (and of the service, in one) need: QEMU, busybox, mke2fs and systemd of Debian, and a kernel for guests where 'stint vm image build' looks for it. What is there already is left alone.
 set -eu
 packages=
 command -v qemu-system-x86_64 >/dev/null 2>&1 || packages="$packages qemu-system-x86"
 command -v busybox >/dev/null 2>&1 || packages="$packages busybox-static"
 [ -x /sbin/mke2fs ] || [ -x /usr/sbin/mke2fs ] || packages="$packages e2fsprogs"
+[ -x /lib/systemd/systemd ] || packages="$packages systemd"
 kernels=/var/cache/stint/kernels
 kernels9p=/var/cache/stint/kernels-9p # not where the builder looks: it takes the first that it finds
 have_kernel() { ls "$kernels"/linux-image-*/boot/vmlinuz-* >/dev/null 2>&1; }

@@ -31,7 +31,15 @@ internal static class RunFolder
         if (!Directory.Exists(folder)) return;
         RemoveInstances(folder);
         File.Delete(Path.Combine(folder, LockName));
-        if (!Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
+        if (Directory.EnumerateFileSystemEntries(folder).Any()) return;
+        try
+        {
+            Directory.Delete(folder);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // Empty, and not ours to remove: a mount point, or a service manager's (RuntimeDirectory= of systemd), which removes it itself.
+        }
     }
 
     /// <summary>Makes the folder so that sandboxes' users can pass through it; one that exists stays as it is.</summary>

@@ -3,8 +3,9 @@ using System.Globalization;
 namespace Stint.Backends.Processes.Limits;
 
 /// <summary>
-/// Control groups version 2 (Documentation/admin-guide/cgroup-v2.rst). As root in the root of the hierarchy: <c>/sys/fs/cgroup/stint/NAME</c>. Otherwise in the daemon's own group, when that was
-/// delegated to it: the daemon moves into the leaf <c>daemon</c>, because a group with processes of its own cannot hand controllers to its children.
+/// Control groups version 2 (Documentation/admin-guide/cgroup-v2.rst). In the daemon's own group when nothing else is in that, as in a service of systemd with <c>Delegate=yes</c>: what is above
+/// belongs to the service manager (systemd, docs/CGROUP_DELEGATION.md). Otherwise, from a shell for instance, as root in the root of the hierarchy: <c>/sys/fs/cgroup/stint/NAME</c>; not as root in
+/// the daemon's own group. There the daemon moves into the leaf <c>daemon</c>, because a group with processes of its own cannot hand controllers to its children.
 /// </summary>
 internal sealed class ControlGroupsV2 : IControlGroups
 {
@@ -32,7 +33,9 @@ internal sealed class ControlGroupsV2 : IControlGroups
             problem = $"cgroup v2 at {mount} offers no {string.Join(", ", missing)} controller";
             return null;
         }
-        foreach (var candidate in new[] { Path.Combine(mount, "stint"), Path.Combine(mount, ownGroup.TrimStart('/'), "stint") }.Distinct())
+        var own = Path.Combine(mount, ownGroup.TrimStart('/'));
+        string[] parents = IsAloneIn(own) ? [own, mount] : [mount, own];
+        foreach (var candidate in parents.Distinct().Select(static parent => Path.Combine(parent, "stint")))
         {
             try
             {
@@ -67,6 +70,8 @@ internal sealed class ControlGroupsV2 : IControlGroups
 
     /// <inheritdoc/>
     public void Dispose() => GroupFiles.RemoveTree(_parent);
+
+    private static bool IsAloneIn(string group) => GroupFiles.ReadProcesses(group).Take(2).ToArray() is [var only] && only == Environment.ProcessId;
 
     private static void EnableControllers(string folder)
     {

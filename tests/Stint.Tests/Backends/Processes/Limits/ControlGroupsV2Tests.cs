@@ -3,8 +3,8 @@ using Stint.Backends.Processes.Limits;
 namespace Stint.Tests.Backends.Processes.Limits;
 
 /// <summary>
-/// What is written to a version 2 hierarchy, on a folder that looks like one: our machines have version 1 only, whose real groups the end-to-end tests use. Names and formats are the kernel's
-/// (Documentation/admin-guide/cgroup-v2.rst).
+/// What is written to a version 2 hierarchy, on a folder that looks like one: our machines have version 1 only, whose real groups the end-to-end tests use; a real version 2 is that of the machine in
+/// which they start the service. Names and formats are the kernel's (Documentation/admin-guide/cgroup-v2.rst).
 /// </summary>
 public sealed class ControlGroupsV2Tests : IDisposable
 {
@@ -58,6 +58,19 @@ public sealed class ControlGroupsV2Tests : IDisposable
         Assert.True(groups is not null, problem);
         Assert.Equal("+memory +pids", File.ReadAllText(Path.Combine(_mount, "cgroup.subtree_control")));
         Assert.Equal("+memory +pids +cpu", File.ReadAllText(Path.Combine(_mount, "stint/d/cgroup.subtree_control")));
+    }
+
+    [Theory]
+    [InlineData(true, "system.slice/stint.service/stint/d"), InlineData(false, "stint/d")]
+    public void A_group_that_the_daemon_has_for_itself_is_used_and_one_with_others_is_not(bool alone, string expected)
+    {
+        Offer("cpu memory pids");
+        foreach (var folder in new[] { "", "stint", "stint/d", "system.slice/stint.service", "system.slice/stint.service/stint", "system.slice/stint.service/stint/d" })
+            Write(folder, "cgroup.subtree_control", "cpu memory pids\n");
+        Write("system.slice/stint.service", "cgroup.procs", alone ? $"{Environment.ProcessId}\n" : $"{Environment.ProcessId}\n{Environment.ProcessId + 1}\n");
+        using var groups = ControlGroupsV2.TryOpen(_mount, "/system.slice/stint.service", "d", out var problem);
+        Assert.True(groups is not null, problem);
+        Assert.Equal($"cgroup v2 at {_mount}/{expected}", groups.Description);
     }
 
     private void Offer(string controllers) => Write("", "cgroup.controllers", controllers + "\n");
