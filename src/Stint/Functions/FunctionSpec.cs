@@ -76,6 +76,12 @@ internal sealed record FunctionSpec
     /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Kept for them; there is one machine.</summary>
     public IReadOnlyList<string> Constraints { get; init; } = [];
 
+    /// <summary><c>tag</c>: what selects the function's entry in a scheduling script; null = the entry <c>default</c>.</summary>
+    public string? Tag { get; init; }
+
+    /// <summary><c>capacity</c> (KiB): the memory that scheduling counts a call of the function with; null = it was not given.</summary>
+    public int? CapacityKiB { get; init; }
+
     /// <summary><c>secrets</c>: secrets of the function's module that it sees as files, and no others.</summary>
     public IReadOnlyList<string> Secrets { get; init; } = [];
 
