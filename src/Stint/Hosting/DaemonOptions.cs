@@ -58,6 +58,15 @@ internal sealed record DaemonOptions
     /// <summary><c>openfaas-metrics-port</c>: where OpenFaaS's gateway has its metrics, 8082 there; −1 = off, they are at the management endpoint anyway.</summary>
     public int OpenFaasMetricsPort { get; init; } = -1;
 
+    /// <summary><c>funless-port</c>: FunLess's API alone, at the addresses of the management endpoint; −1 = off, it is at the management endpoint anyway.</summary>
+    public int FunLessPort { get; init; } = 4000;
+
+    /// <summary><c>funless-auth</c>: FunLess's API wants a subject's token. Can be turned off only while the management endpoint is open to this host alone.</summary>
+    public bool FunLessAuth { get; init; } = true;
+
+    /// <summary><c>funless-token-file</c>: where the tokens of admin and guest are written for FunLess's command line. Default STATE/funless/tokens.</summary>
+    public string? FunLessTokenFile { get; init; }
+
     /// <summary><c>isolation</c>: <c>sandbox</c> (default) or <c>none</c>.</summary>
     public Isolation Isolation { get; init; } = Isolation.Sandbox;
 

@@ -23,6 +23,7 @@ using Stint.Functions.Archives;
 using Stint.Functions.Builds;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
+using Stint.Functions.Modules;
 using Stint.Functions.Registry;
 using Stint.Functions.Secrets;
 using Stint.Functions.Specification;
@@ -32,6 +33,7 @@ using Stint.Network;
 using Stint.Pools;
 using Stint.Routing;
 using Stint.Scaling;
+using Stint.Scheduling;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Hosting;
@@ -106,6 +108,8 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
+            Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer);
+            Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refuse, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
         catch
@@ -163,6 +167,12 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Deploys and removes.</summary>
     public Deployer Deployer { get; }
+
+    /// <summary>Modules, those without functions too.</summary>
+    public ModuleCatalogue Modules { get; }
+
+    /// <summary>Scheduling scripts.</summary>
+    public AppScriptStore Scripts { get; }
 
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls { get; }
