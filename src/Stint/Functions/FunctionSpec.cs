@@ -94,14 +94,20 @@ internal sealed record FunctionSpec
     /// <summary><c>[vm]</c>: the function runs as virtual machines.</summary>
     public VmSpec? Vm { get; init; }
 
+    /// <summary><c>[wasm]</c>: the function is a WebAssembly module.</summary>
+    public WasmSpec? Wasm { get; init; }
+
     /// <summary>Whether its code lies beside its <c>function.toml</c> and is built into a bundle; otherwise it comes from elsewhere, from an image for instance.</summary>
-    public bool HasCode => Process is not null;
+    public bool HasCode => Process is not null || Wasm is not null;
 
     /// <summary>Whether anything beside its <c>function.toml</c> belongs to it: code, or the files of a virtual machine.</summary>
     public bool HasFiles => HasCode || Vm is not null;
 
-    /// <summary>Memory that one instance is promised, MiB; whatever runs it. A virtual machine's hypervisor is counted.</summary>
-    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? (Vm is null ? 0 : Vm.MemoryMiB + Vm.OverheadMiB);
+    /// <summary>
+    /// Memory that one instance is promised, MiB; whatever runs it. A virtual machine's hypervisor is counted. An instance of a WebAssembly function that has no process of its own holds nothing: what its calls need is
+    /// the runners'.
+    /// </summary>
+    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? (Vm is { } vm ? vm.MemoryMiB + vm.OverheadMiB : Wasm is { Isolation: WasmIsolation.Process } wasm ? wasm.RunnerMemoryMiB : 0);
 
     /// <summary>Default of <see cref="MaxInstances"/>: twice the host's cores, at least 4.</summary>
     public static int DefaultMaxInstances { get; } = Math.Max(4, Environment.ProcessorCount * 2);

@@ -9,6 +9,7 @@ internal static class FunctionTomlKeys
     private static readonly ProcessSpec ProcessDefaults = new() { Runtime = Runtime.Python3 };
     private static readonly ContainerSpec ContainerDefaults = new() { Image = "none" };
     private static readonly VmSpec VmDefaults = new() { Kernel = "none" };
+    private static readonly WasmSpec WasmDefaults = new();
 
     /// <summary>30 days: a .NET timer holds at most 49 (2^32 ms), and who wants more wants -1.</summary>
     private const double MaxKeepAlive = 30 * 24 * 3600;
@@ -146,6 +147,26 @@ internal static class FunctionTomlKeys
             "A path of the guest that gets a POST of 64 random bytes, and the time in `X-Stint-Time`, when an instance has resumed, before its first call."),
     ]);
 
+    /// <summary>Keys of <c>[wasm]</c>.</summary>
+    public static Section<WasmSpec> Wasm { get; } = new("wasm",
+    [
+        WasmKey("file", new TextKind("the path of a file in the code's folder"), s => s.File, (s, v) => s with { File = v },
+            "The module.", "the only `.wasm` file among the code"),
+        WasmKey("memory", new IntegerKind(1, 4096, " (MiB)"), s => s.MemoryMiB, (s, v) => s with { MemoryMiB = v },
+            "The most that a call's memory may grow to; `memory.grow` fails beyond."),
+        WasmKey("output", new IntegerKind(1, 256, " (MiB)"), s => s.OutputMiB, (s, v) => s with { OutputMiB = v },
+            "The longest answer; a call that writes more fails."),
+        WasmKey("interface", new WordKind<WasmInterface?>(("funless", WasmInterface.FunLess), ("wasi", WasmInterface.Wasi)), s => s.Interface, (s, v) => s with { Interface = v },
+            "`funless`: FunLess's `fl_imps` and `__invoke`; `wasi`: a WASI preview 1 command. See [webassembly.md](webassembly.md).", "found out from the module's exports"),
+        WasmKey("args", new TextListKind(), s => s.Args, (s, v) => s with { Args = v },
+            "Arguments of a WASI command, after its name.", "none"),
+        WasmKey("network", new WordKind<NetworkAccess?>(("outbound", NetworkAccess.Outbound), ("none", NetworkAccess.None), ("host", NetworkAccess.Host)), s => s.Network, (s, v) => s with { Network = v },
+            "Where the HTTP requests of a FunLess module may go, which the daemon makes for it. `outbound`: the world, but neither this host nor private networks that `network-allow` does not name; `none`: nowhere; `host`: everywhere.",
+            "what `network-default` says"),
+        WasmKey("isolation", new WordKind<WasmIsolation>(("shared", WasmIsolation.Shared), ("process", WasmIsolation.Process)), s => s.Isolation, (s, v) => s with { Isolation = v },
+            "`shared`: calls run in sandboxed processes that all WebAssembly functions share; `process`: each instance has one of its own."),
+    ]);
+
     private static Setting<FunctionSpec, T> Key<T>(
         string name, ValueKind<T> kind, Func<FunctionSpec, T?> get, Func<FunctionSpec, T, FunctionSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, Defaults, help, defaultText);
@@ -160,4 +181,7 @@ internal static class FunctionTomlKeys
     private static Setting<VmSpec, T> VmKey<T>(
         string name, ValueKind<T> kind, Func<VmSpec, T?> get, Func<VmSpec, T, VmSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, VmDefaults, help, defaultText);
+
+    private static Setting<WasmSpec, T> WasmKey<T>(string name, ValueKind<T> kind, Func<WasmSpec, T?> get, Func<WasmSpec, T, WasmSpec> set, string help, string? defaultText = null) =>
+        new(name, kind, get, set, WasmDefaults, help, defaultText);
 }

@@ -34,11 +34,13 @@ internal static class FunctionTomlReference
         AppendTable(page, FunctionTomlKeys.Vm);
         page.Append("""
 
-            ## `[wasm]`: not in this version
+            ## `[wasm]`: as a WebAssembly module
 
-            A file with it is refused with a message that says so; the daemon's other functions are not concerned.
+            Each call has an instance of the module with a memory of its own; [webassembly.md](webassembly.md) shows how. The module lies in `code/`. `concurrent-requests` is 1, and there are no `secrets`.
+
 
             """);
+        AppendTable(page, FunctionTomlKeys.Wasm);
         return page.Append(Examples).ToString();
     }
 
@@ -80,8 +82,14 @@ internal static class FunctionTomlReference
         image = "rootfs.ext4"
         ```
 
+        or, for a WebAssembly module, this line alone, with the `.wasm` file in `code/`:
+
+        ```toml
+        [wasm]
+        ```
+
         The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but these has a default. Durations are in seconds, with or without a
-        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`, `[container]` or `[vm]`.
+        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`, `[container]`, `[vm]` or `[wasm]`.
 
         A key that Stint does not know is an error, so that a typing error never passes for a default. All problems of a file are reported at once, each with its place:
 
