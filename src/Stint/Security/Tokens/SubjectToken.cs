@@ -7,7 +7,7 @@ namespace Stint.Security.Tokens;
 
 /// <summary>
 /// What a token says: <c>NAME|SECONDS|SERIAL</c>. The token is that and its signature, each in base64url, with a dot between them; who has the key can make it again at any time, so it need not be kept to
-/// be shown (docs/decisions/0021-funless-tokens.md).
+/// be shown (docs/decisions/0021-funless-api.md).
 /// </summary>
 /// <param name="Name">Whose it is.</param>
 /// <param name="Issued">When it was made, to the second.</param>
