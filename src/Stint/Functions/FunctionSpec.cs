@@ -85,6 +85,12 @@ internal sealed record FunctionSpec
     /// <summary><c>secrets</c>: secrets of the function's module that it sees as files, and no others.</summary>
     public IReadOnlyList<string> Secrets { get; init; } = [];
 
+    /// <summary><c>[[event]]</c>: what calls the function besides its callers.</summary>
+    public IReadOnlyList<EventSpec> Events { get; init; } = [];
+
+    /// <summary><c>[[sink]]</c>: where the results of successful calls go.</summary>
+    public IReadOnlyList<SinkSpec> Sinks { get; init; } = [];
+
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
 

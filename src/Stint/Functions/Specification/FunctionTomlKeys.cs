@@ -65,6 +65,10 @@ internal static class FunctionTomlKeys
             "More free words, which OpenFaaS's clients keep apart from labels.", "empty"),
         Key("requests", new TextTableKind(TextNames.Any), s => s.Requests, (s, v) => s with { Requests = v },
             "Resources that OpenFaaS's clients ask to be set aside; only shown.", "empty"),
+        Key("event", new EventsKind(), s => s.Events, (s, v) => s with { Events = v },
+            "What calls the function besides its callers, see below.", "none"),
+        Key("sink", new SinksKind(), s => s.Sinks, (s, v) => s with { Sinks = v },
+            "Where the results of successful calls go, see below.", "none"),
     ]);
 
     /// <summary>Keys of <c>[process]</c>.</summary>

@@ -12,6 +12,32 @@ internal static class FunctionTomlReference
         var page = new StringBuilder(Introduction);
         page.Append("\n## Keys of the function\n\nThey stand at the top of the file, before the first `[table]`; `env`, `labels`, `annotations` and `requests` are tables of their own.\n\n");
         AppendTable(page, FunctionTomlKeys.Function);
+        page.Append("""
+
+            ## `[[event]]`: what calls the function
+
+            As many as you like, each with a `type`; [events-and-sinks.md](events-and-sinks.md) shows how. With `type = "mqtt"` each message is a call:
+
+
+            """);
+        AppendTable(page, EventKeys.Mqtt);
+        page.Append("\nWith `type = \"schedule\"` the clock calls:\n\n");
+        AppendTable(page, EventKeys.Schedule);
+        page.Append("""
+
+            ## `[[sink]]`: where results go
+
+            The result of every successful call goes to each sink, however often it has to be tried. `type = "couchdb"`:
+
+
+            """);
+        AppendTable(page, SinkKeys.CouchDb);
+        page.Append("\n`type = \"webhook\"`:\n\n");
+        AppendTable(page, SinkKeys.Webhook);
+        page.Append("\n`type = \"mqtt\"`; the broker's keys are those of `[[event]]`, and besides:\n\n");
+        AppendTable(page, SinkKeys.Mqtt with { Settings = [.. SinkKeys.Mqtt.Settings.Where(static setting => setting.Name is "topic" or "qos" or "retain")] });
+        page.Append("\n`type = \"file\"`, a line of JSON for each result:\n\n");
+        AppendTable(page, SinkKeys.File);
         page.Append("\n## `[process]`: in the process sandbox\n\nEach instance is a process tree of its own in a sandbox of the host's kernel.\n\n");
         AppendTable(page, FunctionTomlKeys.Process);
         page.Append("""
