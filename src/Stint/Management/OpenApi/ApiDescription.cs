@@ -18,6 +18,9 @@ internal sealed record ApiDescription(string Area, string Summary)
     /// <summary>Parameters of the query, with what they mean.</summary>
     public IReadOnlyList<(string Name, string Meaning)> Query { get; private init; } = [];
 
+    /// <summary>The method, where the route takes every method and refuses the others itself; null = the route knows.</summary>
+    public string? Method { get; init; }
+
     /// <summary>Nobody needs credentials, whatever the settings.</summary>
     public bool IsOpen { get; private init; }
 

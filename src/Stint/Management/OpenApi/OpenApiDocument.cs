@@ -29,7 +29,7 @@ internal static class OpenApiDocument
             var path = "/" + route.RoutePattern.RawText!.TrimStart('/');
             var description = route.Metadata.GetMetadata<ApiDescription>() ?? throw new InvalidOperationException($"the route {path} is not described: add .Describe(…) where it is mapped");
             if (!paths.TryGetValue(path, out var item)) paths[path] = item = [];
-            foreach (var method in route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? throw new InvalidOperationException($"the route {path} takes every method"))
+            foreach (var method in route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [description.Method ?? throw new InvalidOperationException($"the route {path} takes every method")])
                 item.Add(method.ToLowerInvariant(), Operation(method, path, route.RoutePattern, description, schemas));
         }
         var document = new JsonObject

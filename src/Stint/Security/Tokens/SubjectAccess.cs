@@ -13,11 +13,11 @@ internal enum SubjectRights
     Everything,
 }
 
-/// <summary>Who may use FunLess's API: subjects by their tokens, and whoever may manage the platform.</summary>
+/// <summary>Who may use FunLess's API: subjects by their tokens, and whoever has the management endpoint's credentials, whether or not it asks for them.</summary>
 /// <param name="subjects">The subjects.</param>
-/// <param name="management">Who may manage; null = everybody who reaches the management endpoint, which is the loopback's business and gives no rights here.</param>
-/// <param name="isOpen">Nobody needs a token (<c>funless-auth = false</c>).</param>
-internal sealed class SubjectAccess(SubjectStore subjects, ManagementAccess? management, bool isOpen)
+/// <param name="management">The management endpoint's credentials.</param>
+/// <param name="isOpen">Nobody needs a token (<c>funless-auth = false</c>) but for the subjects themselves: a token that was taken today would be good when the endpoint is opened to others tomorrow.</param>
+internal sealed class SubjectAccess(SubjectStore subjects, ManagementAccess management, bool isOpen)
 {
     /// <summary>What clients are told to send.</summary>
     public static string Challenge => "Bearer realm=\"Stint\"";
@@ -25,10 +25,10 @@ internal sealed class SubjectAccess(SubjectStore subjects, ManagementAccess? man
     /// <summary>What an <c>Authorization</c> header allows.</summary>
     public SubjectRights RightsOf(string? authorization)
     {
-        if (isOpen || management?.Accepts(authorization) == true) return SubjectRights.Everything;
+        if (management.Accepts(authorization)) return SubjectRights.Everything;
         return subjects.Authenticate(authorization) switch
         {
-            null => SubjectRights.None,
+            null => isOpen ? SubjectRights.Functions : SubjectRights.None,
             { IsAdmin: true } => SubjectRights.Everything,
             _ => SubjectRights.Functions,
         };
