@@ -121,6 +121,15 @@ internal sealed record DaemonOptions
     /// <summary><c>jailer</c>: Firecracker's jailer. Default: that of the system's folders, then PATH.</summary>
     public string? Jailer { get; init; }
 
+    /// <summary><c>wasm-runners</c>: processes that stay ready for WebAssembly functions, once there is one; 0 = one for each core and one more.</summary>
+    public int WasmRunners { get; init; }
+
+    /// <summary><c>wasm-runners-max</c>: such processes at most, and so calls at a time; 0 = four for each core, at least 8.</summary>
+    public int WasmRunnersMax { get; init; }
+
+    /// <summary><c>wasm-memory</c> (MiB): memory of one such process, with all that is in it.</summary>
+    public int WasmMemoryMiB { get; init; } = 512;
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 

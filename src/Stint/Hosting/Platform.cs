@@ -1,6 +1,7 @@
 // The parts of a daemon and how they know each other:
 //
 //   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
+//                ▲              ├▶ WasmBackend ─▶ RunnerPool (Node.js in sandboxes, shared by all modules)
 //                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
 //                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
@@ -17,6 +18,7 @@ using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
+using Stint.Backends.Wasm;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -97,6 +99,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
             _containers = OpenEngine(processes.GroupName, loggers);
             Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Runtimes.Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
+            Wasm = WasmParts.Of(options, processes, Runtimes.Host, Network, Bundles, Logs, time, loggers);
             Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             _scaler = new Autoscaler(() => Router.Pools, time);
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
@@ -152,6 +155,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Runs <c>[vm]</c> functions.</summary>
     public VmBackend Vms { get; }
+
+    /// <summary>Runs <c>[wasm]</c> functions.</summary>
+    public WasmBackend Wasm { get; }
 
     /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
     public ContainerBackend? Containers => _containers as ContainerBackend;
@@ -251,6 +257,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await _cleaning.ConfigureAwait(false);
         if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
         await Vms.Host.DisposeAsync().ConfigureAwait(false);
+        await Wasm.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Runtimes.DisposeAsync().ConfigureAwait(false);
@@ -264,6 +271,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         { Vm: not null } => Vms,
         { Container: not null } => _containers,
+        { Wasm: not null } => Wasm,
         _ => _processes,
     };
 
@@ -362,6 +370,7 @@ internal sealed partial class Platform : IAsyncDisposable
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Vms.Host.Snapshots.Forget(name);
+        Wasm.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
