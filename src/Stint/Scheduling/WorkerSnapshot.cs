@@ -10,6 +10,12 @@ internal sealed record WorkerSnapshot(string Name)
     /// <summary>Calls that run on it now.</summary>
     public int Running { get; init; }
 
+    /// <summary>Its processors; 1 when it has not said.</summary>
+    public int Cores { get; init; } = 1;
+
+    /// <summary>Calls that run on it for each processor. From 1 on, another call takes processor time from those.</summary>
+    public double Load => (double)Running / Cores;
+
     /// <summary>The tags of the functions that have a call running on it now.</summary>
     public IReadOnlySet<string> RunningTags { get; init; } = NoTags;
 
