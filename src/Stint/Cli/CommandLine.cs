@@ -106,6 +106,7 @@ internal static class CommandLine
         root.Subcommands.Add(NotifyCommand.Build(session, globals));
         root.Subcommands.Add(RmCommand.Build(session, globals));
         root.Subcommands.Add(WipeCommand.Build(session, globals));
+        root.Subcommands.Add(TokenCommand.Build(session, globals));
         root.Subcommands.Add(NewCommand.Build(session));
         root.Subcommands.Add(ImageCommand.Build(session));
         root.Subcommands.Add(VmCommand.Build(session));

@@ -47,6 +47,7 @@ internal static class DoctorCommand
                 [
                     new("http-port", options.HttpPort, Transport.Tcp), new("coap-port", options.CoapPort, Transport.Udp), new("grpc-port", options.GrpcPort, Transport.Tcp),
                     new("unifaas-port", options.UniFaasPort, Transport.Tcp), new("management-port", options.ManagementPort, Transport.Tcp),
+                    new("funless-port", options.FunLessPort, Transport.Tcp),
                 ],
                 DockerHost = options.DockerHost,
                 IsDockerBackend = options.Backend == RuntimeBackend.Docker,

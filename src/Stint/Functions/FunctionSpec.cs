@@ -76,8 +76,20 @@ internal sealed record FunctionSpec
     /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Kept for them; there is one machine.</summary>
     public IReadOnlyList<string> Constraints { get; init; } = [];
 
+    /// <summary><c>tag</c>: what selects the function's entry in a scheduling script; null = the entry <c>default</c>.</summary>
+    public string? Tag { get; init; }
+
+    /// <summary><c>capacity</c> (KiB): the memory that scheduling counts a call of the function with; null = it was not given.</summary>
+    public int? CapacityKiB { get; init; }
+
     /// <summary><c>secrets</c>: secrets of the function's module that it sees as files, and no others.</summary>
     public IReadOnlyList<string> Secrets { get; init; } = [];
+
+    /// <summary><c>[[event]]</c>: what calls the function besides its callers.</summary>
+    public IReadOnlyList<EventSpec> Events { get; init; } = [];
+
+    /// <summary><c>[[sink]]</c>: where the results of successful calls go.</summary>
+    public IReadOnlyList<SinkSpec> Sinks { get; init; } = [];
 
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
@@ -88,14 +100,20 @@ internal sealed record FunctionSpec
     /// <summary><c>[vm]</c>: the function runs as virtual machines.</summary>
     public VmSpec? Vm { get; init; }
 
+    /// <summary><c>[wasm]</c>: the function is a WebAssembly module.</summary>
+    public WasmSpec? Wasm { get; init; }
+
     /// <summary>Whether its code lies beside its <c>function.toml</c> and is built into a bundle; otherwise it comes from elsewhere, from an image for instance.</summary>
-    public bool HasCode => Process is not null;
+    public bool HasCode => Process is not null || Wasm is not null;
 
     /// <summary>Whether anything beside its <c>function.toml</c> belongs to it: code, or the files of a virtual machine.</summary>
     public bool HasFiles => HasCode || Vm is not null;
 
-    /// <summary>Memory that one instance is promised, MiB; whatever runs it. A virtual machine's hypervisor is counted.</summary>
-    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? (Vm is null ? 0 : Vm.MemoryMiB + Vm.OverheadMiB);
+    /// <summary>
+    /// Memory that one instance is promised, MiB; whatever runs it. A virtual machine's hypervisor is counted. An instance of a WebAssembly function that has no process of its own holds nothing: what its calls need is
+    /// the runners'.
+    /// </summary>
+    public int MemoryMiB => Process?.MemoryMiB ?? Container?.MemoryMiB ?? (Vm is { } vm ? vm.MemoryMiB + vm.OverheadMiB : Wasm is { Isolation: WasmIsolation.Process } wasm ? wasm.RunnerMemoryMiB : 0);
 
     /// <summary>Default of <see cref="MaxInstances"/>: twice the host's cores, at least 4.</summary>
     public static int DefaultMaxInstances { get; } = Math.Max(4, Environment.ProcessorCount * 2);

@@ -59,7 +59,7 @@ internal static partial class Daemon
         var meter = new FaasMeter(platform.Router.InvokeAsync, name => platform.Router.Find(name) is not null, TimeProvider.System);
         var faas = new HttpIngress(new FaasDialect(TimeProvider.System), meter.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
         List<EndpointView> endpoints = [];
-        await using var management = new ManagementEndpoint(builder, platform, uniFaas, new FaasGateway(faas, meter), () => endpoints);
+        await using var management = new ManagementEndpoint(builder, platform, uniFaas, new FaasGateway(faas, meter), () => endpoints, logger);
         await using var metrics = options.OpenFaasMetricsPort < 0 ? null
             : new OpenFaasMetrics(options, management.Access, (output, cancellation) => PlatformMetrics.WriteGatewayAsync(platform, meter, output, cancellation), management.Services, loggers);
         await using var invocation = new InvocationEndpoints(platform, uniFaas, management.Services, loggers);
@@ -70,6 +70,7 @@ internal static partial class Daemon
         {
             await invocation.StartAsync(stop).ConfigureAwait(false);
             endpoints = [.. invocation.Views, new EndpointView("management", InvocationEndpoints.Shown("http", management.Urls))];
+            if (management.FunLessUrls.Count > 0) endpoints.Add(new EndpointView("funless", InvocationEndpoints.Shown("http", management.FunLessUrls)));
 
             // 4.
             await platform.StartAsync(stop).ConfigureAwait(false);

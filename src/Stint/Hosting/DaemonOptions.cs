@@ -58,6 +58,15 @@ internal sealed record DaemonOptions
     /// <summary><c>openfaas-metrics-port</c>: where OpenFaaS's gateway has its metrics, 8082 there; −1 = off, they are at the management endpoint anyway.</summary>
     public int OpenFaasMetricsPort { get; init; } = -1;
 
+    /// <summary><c>funless-port</c>: FunLess's API alone, at the addresses of the management endpoint; −1 = off, it is at the management endpoint anyway.</summary>
+    public int FunLessPort { get; init; } = 4000;
+
+    /// <summary><c>funless-auth</c>: FunLess's API wants a subject's token. Can be turned off only while the management endpoint is open to this host alone.</summary>
+    public bool FunLessAuth { get; init; } = true;
+
+    /// <summary><c>funless-token-file</c>: where the tokens of admin and guest are written for FunLess's command line. Default STATE/funless/tokens.</summary>
+    public string? FunLessTokenFile { get; init; }
+
     /// <summary><c>isolation</c>: <c>sandbox</c> (default) or <c>none</c>.</summary>
     public Isolation Isolation { get; init; } = Isolation.Sandbox;
 
@@ -111,6 +120,15 @@ internal sealed record DaemonOptions
 
     /// <summary><c>jailer</c>: Firecracker's jailer. Default: that of the system's folders, then PATH.</summary>
     public string? Jailer { get; init; }
+
+    /// <summary><c>wasm-runners</c>: processes that stay ready for WebAssembly functions, once there is one; 0 = one for each core and one more.</summary>
+    public int WasmRunners { get; init; }
+
+    /// <summary><c>wasm-runners-max</c>: such processes at most, and so calls at a time; 0 = four for each core, at least 8.</summary>
+    public int WasmRunnersMax { get; init; }
+
+    /// <summary><c>wasm-memory</c> (MiB): memory of one such process, with all that is in it.</summary>
+    public int WasmMemoryMiB { get; init; } = 512;
 
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;

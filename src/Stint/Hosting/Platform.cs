@@ -1,6 +1,7 @@
 // The parts of a daemon and how they know each other:
 //
 //   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
+//                ▲              ├▶ WasmBackend ─▶ RunnerPool (Node.js in sandboxes, shared by all modules)
 //                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
 //                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
@@ -17,12 +18,14 @@ using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
+using Stint.Backends.Wasm;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
 using Stint.Functions.Builds;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
+using Stint.Functions.Modules;
 using Stint.Functions.Registry;
 using Stint.Functions.Secrets;
 using Stint.Functions.Specification;
@@ -32,6 +35,7 @@ using Stint.Network;
 using Stint.Pools;
 using Stint.Routing;
 using Stint.Scaling;
+using Stint.Scheduling;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Hosting;
@@ -95,6 +99,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Callbacks = new CallbackServer(options.CallbackPort, time, loggers);
             _containers = OpenEngine(processes.GroupName, loggers);
             Vms = new VmBackend(new VmHost(VmOptions(options, processes.GroupName), new HypervisorLauncher(Runtimes.Host, Path.Combine(options.State, "vms"), time), Network, Callbacks, Bundles.Hold, Logs, time, loggers.CreateLogger<VmHost>()));
+            Wasm = WasmParts.Of(options, processes, Runtimes.Host, Network, Bundles, Logs, time, loggers);
             Router = new Router(BackendOf, Budget, new PoolOptions(), time, loggers.CreateLogger<Router>());
             _scaler = new Autoscaler(() => Router.Pools, time);
             Registry = new FunctionRegistry(options.Registry, new RegistryOptions(), Bundles, ReadToml, new VersionObserver
@@ -106,6 +111,8 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
+            Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer);
+            Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refuse, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
         catch
@@ -149,6 +156,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Runs <c>[vm]</c> functions.</summary>
     public VmBackend Vms { get; }
 
+    /// <summary>Runs <c>[wasm]</c> functions.</summary>
+    public WasmBackend Wasm { get; }
+
     /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
     public ContainerBackend? Containers => _containers as ContainerBackend;
 
@@ -163,6 +173,12 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Deploys and removes.</summary>
     public Deployer Deployer { get; }
+
+    /// <summary>Modules, those without functions too.</summary>
+    public ModuleCatalogue Modules { get; }
+
+    /// <summary>Scheduling scripts.</summary>
+    public AppScriptStore Scripts { get; }
 
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls { get; }
@@ -241,6 +257,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await _cleaning.ConfigureAwait(false);
         if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
         await Vms.Host.DisposeAsync().ConfigureAwait(false);
+        await Wasm.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
         await Runtimes.DisposeAsync().ConfigureAwait(false);
@@ -254,6 +271,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         { Vm: not null } => Vms,
         { Container: not null } => _containers,
+        { Wasm: not null } => Wasm,
         _ => _processes,
     };
 
@@ -352,6 +370,7 @@ internal sealed partial class Platform : IAsyncDisposable
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Vms.Host.Snapshots.Forget(name);
+        Wasm.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }

@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using Stint.Backends.Wasm;
 using Stint.Dialects.OpenFaas;
 using Stint.Ingress.Http;
 using Stint.Invocations;
@@ -121,6 +122,7 @@ internal static class PlatformMetrics
             text.Sample(watch.Created, ("state", "created"));
             text.Family("stint_container_spare_starts_total", MetricKind.Counter, "Starts that took a container that was created ahead.").Sample(containers.SparesTaken);
         }
+        if (platform.Wasm.IsInUse) WebAssembly(text, platform.Wasm);
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
         if (platform.Runtimes.Networks is { } networks)
@@ -130,6 +132,21 @@ internal static class PlatformMetrics
             text.Family("stint_networks", MetricKind.Gauge, "Networks of instances, in use or made ahead.").Sample(networks.Count);
         }
         text.Family("stint_info", MetricKind.Gauge, "Always 1; the version is in the label.").Sample(1, ("version", ProgramVersion.Text));
+    }
+
+    private static void WebAssembly(MetricsText text, WasmBackend wasm)
+    {
+        var (all, idle) = wasm.Runners;
+        text.Family("stint_wasm_runners", MetricKind.Gauge, "Processes that all WebAssembly functions share, by state; absent until a function needs them.");
+        text.Sample(idle, ("state", "idle"));
+        text.Sample(all - idle, ("state", "busy"));
+        text.Family("stint_wasm_runner_starts_total", MetricKind.Counter, "Runners that got ready.").Sample(wasm.Meter.Started);
+        text.Family("stint_wasm_runner_kills_total", MetricKind.Counter, "Runners that were killed because the call in them had no time left, or no caller.").Sample(wasm.Meter.Killed);
+        text.Family("stint_wasm_runner_deaths_total", MetricKind.Counter, "Runners that died in a call.").Sample(wasm.Meter.Died);
+        text.Family("stint_wasm_wait_seconds", MetricKind.Histogram, "How long calls waited for a runner.").Sample(wasm.Meter.Waiting);
+        text.Family("stint_wasm_compile_seconds", MetricKind.Histogram, "Compiling a module in one runner.").Sample(wasm.Meter.Compiling);
+        text.Family("stint_wasm_instantiate_seconds", MetricKind.Histogram, "Making a call's instance, in the runner.").Sample(wasm.Meter.Instantiating);
+        text.Family("stint_wasm_invoke_seconds", MetricKind.Histogram, "A call in its instance, in the runner, with its requests to the world.").Sample(wasm.Meter.Running);
     }
 
     // The names that every Prometheus client library uses.

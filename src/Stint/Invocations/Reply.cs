@@ -46,6 +46,11 @@ internal sealed class Reply : IDisposable
     /// </summary>
     public bool InstanceGoesOn { get; private init; }
 
+    /// <summary>
+    /// <see cref="Error"/> is what the function itself reported as its error (FunLess's <c>__insert_error</c>), rather than our words about how it failed: a trap, an exception, an exit code.
+    /// </summary>
+    public bool IsFunctionsOwnError { get; private init; }
+
     /// <summary>It failed because more calls came than the function or the host can serve, and for no other reason.</summary>
     public bool IsOverload { get; private init; }
 
@@ -68,6 +73,9 @@ internal sealed class Reply : IDisposable
     /// <summary>A failure, with its text for the caller.</summary>
     public static Reply Failure(Outcome outcome, string error, TimeSpan? retryAfter = null, Task<bool>? completion = null) =>
         new(outcome) { Error = error, RetryAfter = retryAfter, Completion = completion };
+
+    /// <summary>An error that the function reported, see <see cref="IsFunctionsOwnError"/>.</summary>
+    public static Reply FunctionError(string error) => new(Outcome.FunctionFailed) { Error = error, IsFunctionsOwnError = true };
 
     /// <summary>A call that was lost with its connection to an instance that lives, see <see cref="InstanceGoesOn"/>.</summary>
     public static Reply Lost(Outcome outcome, string error) => new(outcome) { Error = error, InstanceGoesOn = true };

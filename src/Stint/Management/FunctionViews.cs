@@ -104,7 +104,7 @@ internal static class FunctionViews
         return view with
         {
             Module = function.Name.Module,
-            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : spec?.Vm is not null ? "vm" : function.MissingBackend ?? ""),
+            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : spec?.Vm is not null ? "vm" : spec?.Wasm is not null ? "wasm" : function.MissingBackend ?? ""),
             State = function.State.ToString().ToLowerInvariant(),
             Problems = function.Problems,
             Version = function.Serving is { } version ? Short(version.Id) : "",

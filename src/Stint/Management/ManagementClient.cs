@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
@@ -77,6 +78,25 @@ internal sealed class ManagementClient : IDisposable
     public async Task<int> NotifyAsync(string name, CancellationToken cancellationToken) =>
         (await AskAsync(HttpMethod.Post, $"functions/{Uri.EscapeDataString(name)}/notify", ManagementJson.Default.NotifiedView, cancellationToken)).Representations;
 
+    /// <summary><c>GET tokens</c>.</summary>
+    public async Task<IReadOnlyList<TokenHolderView>> ListTokensAsync(CancellationToken cancellationToken) =>
+        (await AskAsync(HttpMethod.Get, "tokens", ManagementJson.Default.TokenListView, cancellationToken)).Subjects;
+
+    /// <summary><c>POST tokens</c>: adds a subject.</summary>
+    public Task<TokenView> AddTokenAsync(string name, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Post, "tokens", ManagementJson.Default.TokenView, cancellationToken, JsonContent.Create(new TokenRequest(name), ManagementJson.Default.TokenRequest));
+
+    /// <summary><c>POST tokens/{name}/renew</c>.</summary>
+    public Task<TokenView> RenewTokenAsync(string name, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Post, $"tokens/{Uri.EscapeDataString(name)}/renew", ManagementJson.Default.TokenView, cancellationToken);
+
+    /// <summary><c>DELETE tokens/{name}</c>.</summary>
+    public async Task RevokeTokenAsync(string name, CancellationToken cancellationToken)
+    {
+        using var limit = Limit(cancellationToken);
+        using var answer = await SendAsync(new(HttpMethod.Delete, Root + "tokens/" + Uri.EscapeDataString(name)), limit.Token, cancellationToken);
+    }
+
     /// <summary><c>PUT functions/{name}</c>: uploads and yields the daemon's reports until the build has ended; the last is <c>deployed</c> or <c>failed</c>.</summary>
     /// <param name="zip">The code; read once, not disposed of.</param>
     public async IAsyncEnumerable<DeployEventView> DeployAsync(string name, string functionToml, Stream? zip, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -117,10 +137,10 @@ internal sealed class ManagementClient : IDisposable
         return CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
     }
 
-    private async Task<T> AskAsync<T>(HttpMethod method, string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    private async Task<T> AskAsync<T>(HttpMethod method, string path, JsonTypeInfo<T> type, CancellationToken cancellationToken, HttpContent? content = null)
     {
         using var limit = Limit(cancellationToken);
-        using var answer = await SendAsync(new(method, Root + path), limit.Token, cancellationToken);
+        using var answer = await SendAsync(new(method, Root + path) { Content = content }, limit.Token, cancellationToken);
         try
         {
             await using var body = await answer.Content.ReadAsStreamAsync(limit.Token);

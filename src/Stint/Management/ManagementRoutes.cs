@@ -8,6 +8,7 @@ using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
 using Stint.Hosting;
 using Stint.Invocations;
+using Stint.Management.OpenApi;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Management;
@@ -21,16 +22,23 @@ internal sealed class ManagementRoutes(Platform platform, Func<IReadOnlyList<End
     /// <summary>Adds them.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet(Root + "/info", InfoAsync);
-        routes.MapGet(Root + "/top", TopAsync);
-        routes.MapGet(Root + "/functions", ListAsync);
-        routes.MapDelete(Root + "/functions", WipeAsync);
-        routes.MapGet(Root + "/functions/{name}", DescribeAsync);
-        routes.MapPut(Root + "/functions/{name}", DeployAsync);
-        routes.MapDelete(Root + "/functions/{name}", RemoveAsync);
-        routes.MapPost(Root + "/functions/{name}/notify", NotifyAsync);
-        routes.MapGet(Root + "/logs", LogsAsync);
+        var json = ManagementJson.Default;
+        routes.MapGet(Root + "/info", InfoAsync).Describe(Says("The daemon").Answer(200, "It", json.DaemonView));
+        routes.MapGet(Root + "/top", TopAsync).Describe(Says("All functions at work").Answer(200, "They", json.TopView));
+        routes.MapGet(Root + "/functions", ListAsync).Describe(Says("What is deployed").Answer(200, "All functions", json.FunctionListView));
+        routes.MapDelete(Root + "/functions", WipeAsync).Describe(Says("Remove all functions").Answer(200, "How many there were", json.RemovedView));
+        routes.MapGet(Root + "/functions/{name}", DescribeAsync).Describe(Says("A function").Answer(200, "It", json.FunctionDetailView).Answer(400, "That is no name", json.ErrorBodyView).Answer(404, "No such function", json.ErrorBodyView));
+        routes.MapPut(Root + "/functions/{name}", DeployAsync).Describe(Says("Deploy a function, new or in the place of an older version")
+            .Takes(new ApiField("function.toml", "The specification"), new ApiField("code", "Its code, a zip", IsRequired: false, IsFile: true))
+            .Answer(200, "One event a line; the last says how it ended", json.DeployEventView, "application/x-ndjson").Answer(400, "The upload cannot be read", json.ErrorBodyView));
+        routes.MapDelete(Root + "/functions/{name}", RemoveAsync).Describe(Says("Remove a function").Answer(204, "Removed").Answer(400, "That is no name", json.ErrorBodyView).Answer(404, "No such function", json.ErrorBodyView));
+        routes.MapPost(Root + "/functions/{name}/notify", NotifyAsync).Describe(Says("Tell who observes the function over CoAP that it would answer differently now")
+            .Answer(200, "How many answers are asked for again", json.NotifiedView).Answer(404, "No such function", json.ErrorBodyView));
+        routes.MapGet(Root + "/logs", LogsAsync).Describe(Says("Functions' logs").Asks("name", "One function; all without it").Asks("tail", "So many lines of the past").Asks("follow", "true: and what comes from now on")
+            .Answer(200, "One line each", json.LogLineView, "application/x-ndjson").Answer(404, "No such function", json.ErrorBodyView));
     }
+
+    private static ApiDescription Says(string summary) => new("Stint", summary);
 
     private Task InfoAsync(HttpContext context) => WriteAsync(context, new DaemonView
     {

@@ -272,6 +272,27 @@ internal sealed record LogLineView
     public string Text { get; init => field = value ?? ""; } = "";
 }
 
+/// <summary><c>GET /stint/v1/tokens</c>.</summary>
+/// <param name="Subjects">By name.</param>
+internal sealed record TokenListView(IReadOnlyList<TokenHolderView> Subjects);
+
+/// <summary>Somebody who has a token for FunLess's API.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="IsAdmin">May manage subjects.</param>
+/// <param name="IssuedAt">When the token was made.</param>
+/// <param name="ExpiresAt">From then on it is good no more.</param>
+internal sealed record TokenHolderView(string Name, bool IsAdmin, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt);
+
+/// <summary>Body of <c>POST /stint/v1/tokens</c>.</summary>
+/// <param name="Name">The subject's name.</param>
+internal sealed record TokenRequest(string? Name);
+
+/// <summary>A token that was made.</summary>
+/// <param name="Name">Whose it is.</param>
+/// <param name="Token">The token.</param>
+/// <param name="ExpiresAt">From then on it is good no more.</param>
+internal sealed record TokenView(string Name, string Token, DateTimeOffset ExpiresAt);
+
 /// <summary>Reading and writing of the views without reflection.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(DaemonView))]
@@ -283,4 +304,7 @@ internal sealed record LogLineView
 [JsonSerializable(typeof(RemovedView))]
 [JsonSerializable(typeof(NotifiedView))]
 [JsonSerializable(typeof(LogLineView))]
+[JsonSerializable(typeof(TokenListView))]
+[JsonSerializable(typeof(TokenRequest))]
+[JsonSerializable(typeof(TokenView))]
 internal sealed partial class ManagementJson : JsonSerializerContext;

@@ -13,6 +13,7 @@ public sealed partial class KnowledgeTests
         ["Network"] = [],
         ["Telemetry"] = ["Invocations"],
         ["Security"] = [],
+        ["Scheduling"] = [],
         ["Functions"] = ["Invocations"],
         ["Backends"] = ["Invocations", "Functions", "Network", "Telemetry", "Hosting"],
         ["Pools"] = ["Invocations", "Functions", "Backends", "Telemetry"],
@@ -20,8 +21,8 @@ public sealed partial class KnowledgeTests
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
         ["Ingress"] = ["Invocations", "Deliveries"],
-        ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
-        ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
+        ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
+        ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
         ["Checks"] = ["Backends", "Hosting", "Network"],
     };
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Stint.Backends.Processes.Limits;
 using Stint.Backends.Processes.Protocol;
@@ -66,7 +65,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
     /// <exception cref="InstanceStartException">It cannot be made. Dispose of it.</exception>
     public async Task PrepareAsync(InstanceLimits limits, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        Listen();
+        Resources.Listener = RuntimeSocket.Listen(Resources.Folder);
         Resources.Process = _launcher.Create(new RuntimePlan { Id = Resources.Id, Function = _function, Key = _key, Code = _code, SocketFolder = Resources.Folder, Secrets = Secrets, Limits = limits, Output = Take });
         await WithinAsync(timeout, Resources.Process.PrepareAsync, cancellationToken).ConfigureAwait(false);
     }
@@ -112,18 +111,7 @@ internal sealed class BlankRuntime : IAsyncDisposable
         }
     }
 
-    private string SocketPath => Path.Combine(Resources.Folder, SandboxPaths.SocketName);
+    private string SocketPath => RuntimeSocket.PathIn(Resources.Folder);
 
     private void Take(OutputStream stream, ReadOnlySpan<byte> piece) => Volatile.Read(ref _output)?.Take(stream, piece);
-
-    private void Listen()
-    {
-        Directory.CreateDirectory(Resources.Folder);
-        File.SetUnixFileMode(Resources.Folder, HostPrograms.TraversableFolder);
-        var listener = Resources.Listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(new UnixDomainSocketEndPoint(SocketPath));
-        // The sandbox's user is another one. Others cannot come here: the folder's name is random and its parent cannot be listed.
-        File.SetUnixFileMode(SocketPath, (UnixFileMode)0b110_110_110);
-        listener.Listen(backlog: 64);
-    }
 }

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.Features;
 using Stint.Functions.Deployments;
 using Stint.Management;
+using Stint.Management.OpenApi;
 
 namespace Stint.Dialects.OpenFaas;
 
@@ -13,7 +14,7 @@ internal static class FaasRequest
     private const long MaxBody = 4 * 1024 * 1024;
 
     /// <summary>Adds a route whose failures become answers.</summary>
-    public static void Map(IEndpointRouteBuilder routes, string method, string path, RequestDelegate handle) => routes.MapMethods(path, [method], async context =>
+    public static void Map(IEndpointRouteBuilder routes, string method, string path, RequestDelegate handle, ApiDescription description) => routes.MapMethods(path, [method], async context =>
     {
         try
         {
@@ -33,7 +34,7 @@ internal static class FaasRequest
             var lacks = DeploymentException.FromFileSystem(failure, "store that");
             await WriteAsync(context, ManagementError.Status(lacks.Fault), lacks.Message + "\n").ConfigureAwait(false);
         }
-    });
+    }).Describe(description);
 
     /// <summary>The body.</summary>
     /// <exception cref="DeploymentException">It is not what was expected.</exception>

@@ -5,6 +5,7 @@ using Stint.Functions.Deployments;
 using Stint.Functions.Secrets;
 using Stint.Hosting;
 using Stint.Invocations;
+using Stint.Management.OpenApi;
 
 namespace Stint.Dialects.OpenFaas;
 
@@ -18,33 +19,39 @@ internal sealed class FaasRoutes(Platform platform)
     /// <summary>Adds them.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        FaasRequest.Map(routes, "GET", "/system/functions", ListAsync);
-        FaasRequest.Map(routes, "POST", "/system/functions", context => DeployAsync(context, mustExist: false));
-        FaasRequest.Map(routes, "PUT", "/system/functions", context => DeployAsync(context, mustExist: true));
-        FaasRequest.Map(routes, "DELETE", "/system/functions", RemoveAsync);
-        FaasRequest.Map(routes, "GET", "/system/function/{name}", DescribeAsync);
-        FaasRequest.Map(routes, "POST", "/system/scale-function/{name}", ScaleAsync);
-        FaasRequest.Map(routes, "POST", "/system/alert", AlertAsync);
-        FaasRequest.Map(routes, "GET", "/system/info", InfoAsync);
-        FaasRequest.Map(routes, "GET", "/system/telemetry", static context => FaasRequest.WriteAsync(context, StatusCodes.Status200OK, ""));
-        FaasRequest.Map(routes, "GET", "/system/logs", _logs.WriteAsync);
-        FaasRequest.Map(routes, "GET", "/system/secrets", ListSecretsAsync);
-        FaasRequest.Map(routes, "POST", "/system/secrets", AddSecretAsync);
-        FaasRequest.Map(routes, "PUT", "/system/secrets", ReplaceSecretAsync);
-        FaasRequest.Map(routes, "DELETE", "/system/secrets", RemoveSecretAsync);
-        FaasRequest.Map(routes, "GET", "/system/namespaces", context => FaasRequest.WriteAsync(context, _namespaces.List(), FaasJson.Default.ListString));
-        FaasRequest.Map(routes, "GET", "/system/namespace/{name}", FindNamespaceAsync);
-        FaasRequest.Map(routes, "POST", "/system/namespace/{name}", AddNamespaceAsync);
-        FaasRequest.Map(routes, "POST", "/system/namespace", AddNamespaceAsync);
-        FaasRequest.Map(routes, "PUT", "/system/namespace/{name}", ReplaceNamespaceAsync);
-        FaasRequest.Map(routes, "DELETE", "/system/namespace/{name}", RemoveNamespaceAsync);
-        routes.MapGet("/ui/", FaasPage.WriteAsync);
+        var json = FaasJson.Default;
+        FaasRequest.Map(routes, "GET", "/system/functions", ListAsync, Says("Functions of a namespace").Asks("namespace", "openfaas-fn without it").Answer(200, "All", json.ListFaasStatus));
+        FaasRequest.Map(routes, "POST", "/system/functions", context => DeployAsync(context, mustExist: false), Says("Deploy an image as a function").Takes(json.FaasDeployment).Answer(202, "It serves").Answer(400, "The deployment cannot be used", Text));
+        FaasRequest.Map(routes, "PUT", "/system/functions", context => DeployAsync(context, mustExist: true), Says("Change a function").Takes(json.FaasDeployment).Answer(202, "It serves").Answer(400, "The deployment cannot be used", Text).Answer(404, "No such function", Text));
+        FaasRequest.Map(routes, "DELETE", "/system/functions", RemoveAsync, Says("Remove a function").Takes(json.FaasRemoval).Answer(202, "Removed").Answer(404, "No such function", Text));
+        FaasRequest.Map(routes, "GET", "/system/function/{name}", DescribeAsync, Says("A function").Asks("namespace", "openfaas-fn without it").Asks("usage", "1: with what it uses").Answer(200, "It", json.FaasStatus).Answer(404, "No such function", Text));
+        FaasRequest.Map(routes, "POST", "/system/scale-function/{name}", ScaleAsync, Says("Have so many instances of a function").Takes(json.FaasScaling).Answer(202, "They are on their way").Answer(404, "No such function", Text));
+        FaasRequest.Map(routes, "POST", "/system/alert", AlertAsync, Says("Alertmanager's webhook").Takes(json.FaasAlerts).Answer(200, "Done").Answer(404, "An alert names a function that is not there", Text));
+        FaasRequest.Map(routes, "GET", "/system/info", InfoAsync, Says("The provider").Answer(200, "It", json.FaasInfo));
+        FaasRequest.Map(routes, "GET", "/system/telemetry", static context => FaasRequest.WriteAsync(context, StatusCodes.Status200OK, ""), Says("Nothing: there is no telemetry").Answer(200, "Nothing", Text));
+        FaasRequest.Map(routes, "GET", "/system/logs", _logs.WriteAsync, Says("A function's log").Asks("name", "The function").Asks("namespace", "openfaas-fn without it").Asks("instance", "One instance").Asks("tail", "So many lines of the past").Asks("since", "From then on")
+            .Asks("follow", "1: and what comes from now on").Answer(200, "One JSON object a line", "application/x-ndjson"));
+        FaasRequest.Map(routes, "GET", "/system/secrets", ListSecretsAsync, Says("Names of secrets").Asks("namespace", "openfaas-fn without it").Answer(200, "All", json.ListFaasSecret));
+        FaasRequest.Map(routes, "POST", "/system/secrets", AddSecretAsync, Says("Add a secret").Takes(json.FaasSecret).Answer(201, "Added").Answer(409, "There is one of that name", Text));
+        FaasRequest.Map(routes, "PUT", "/system/secrets", ReplaceSecretAsync, Says("Change a secret").Takes(json.FaasSecret).Answer(202, "Changed").Answer(404, "No such secret", Text));
+        FaasRequest.Map(routes, "DELETE", "/system/secrets", RemoveSecretAsync, Says("Remove a secret").Takes(json.FaasSecret).Answer(202, "Removed").Answer(404, "No such secret", Text));
+        FaasRequest.Map(routes, "GET", "/system/namespaces", context => FaasRequest.WriteAsync(context, _namespaces.List(), FaasJson.Default.ListString), Says("Names of namespaces").Answer(200, "All", json.ListString));
+        FaasRequest.Map(routes, "GET", "/system/namespace/{name}", FindNamespaceAsync, Says("A namespace").Answer(200, "It", json.FaasNamespace).Answer(404, "No such namespace", Text));
+        FaasRequest.Map(routes, "POST", "/system/namespace/{name}", AddNamespaceAsync, Says("Add a namespace").Takes(json.FaasNamespace).Answer(201, "Added").Answer(409, "There is one of that name", Text));
+        FaasRequest.Map(routes, "POST", "/system/namespace", AddNamespaceAsync, Says("Add a namespace that the body names").Takes(json.FaasNamespace).Answer(201, "Added").Answer(409, "There is one of that name", Text));
+        FaasRequest.Map(routes, "PUT", "/system/namespace/{name}", ReplaceNamespaceAsync, Says("Change what is said of a namespace").Takes(json.FaasNamespace).Answer(202, "Changed").Answer(404, "No such namespace", Text));
+        FaasRequest.Map(routes, "DELETE", "/system/namespace/{name}", RemoveNamespaceAsync, Says("Remove a namespace").Answer(202, "Removed").Answer(404, "No such namespace", Text).Answer(409, "It has functions or secrets", Text));
+        routes.MapGet("/ui/", FaasPage.WriteAsync).Describe(Says("A page with all functions").Answer(200, "It", "text/html"));
         routes.MapGet("/", static context =>
         {
             context.Response.Redirect("/ui/");
             return Task.CompletedTask;
-        });
+        }).Describe(Says("Where the page is").Answer(302, "There"));
     }
+
+    private const string Text = "text/plain";
+
+    private static ApiDescription Says(string summary) => new("OpenFaaS", summary);
 
     private Task ListAsync(HttpContext context)
     {

@@ -7,6 +7,7 @@ using Stint.Functions.Deployments;
 using Stint.Hosting;
 using Stint.Invocations;
 using Stint.Management;
+using Stint.Management.OpenApi;
 
 namespace Stint.Dialects.TinyFaas;
 
@@ -18,15 +19,18 @@ internal sealed class TinyFaasRoutes(Platform platform, Func<IReadOnlyList<Endpo
     /// <summary>Adds them.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        Map(routes, "/upload", HttpMethods.Post, UploadAsync);
-        Map(routes, "/uploadURL", HttpMethods.Post, UploadUrlAsync);
-        Map(routes, "/delete", HttpMethods.Post, DeleteAsync);
-        Map(routes, "/list", HttpMethods.Get, ListAsync);
-        Map(routes, "/wipe", HttpMethods.Post, WipeAsync);
-        Map(routes, "/logs", HttpMethods.Get, LogsAsync);
+        var json = TinyFaasJson.Default;
+        Map(routes, "/upload", HttpMethods.Post, UploadAsync, Says("Deploy a function").Takes(json.UploadRequest).Answer(200, "Where it can be called, one address a line", "text/plain"));
+        Map(routes, "/uploadURL", HttpMethods.Post, UploadUrlAsync, Says("Deploy a function from a zip elsewhere").Takes(json.UploadUrlRequest).Answer(200, "Where it can be called, one address a line", "text/plain"));
+        Map(routes, "/delete", HttpMethods.Post, DeleteAsync, Says("Remove a function").Takes(json.DeleteRequest).Answer(200, "Removed").Answer(404, "No such function", "text/plain"));
+        Map(routes, "/list", HttpMethods.Get, ListAsync, Says("What is deployed").Answer(200, "One name a line", "text/plain"));
+        Map(routes, "/wipe", HttpMethods.Post, WipeAsync, Says("Remove all functions").Answer(200, "Removed"));
+        Map(routes, "/logs", HttpMethods.Get, LogsAsync, Says("Functions' logs").Asks("name", "One function; all without it").Answer(200, "One line each", "text/plain").Answer(404, "No such function", "text/plain"));
     }
 
-    private static void Map(IEndpointRouteBuilder routes, string path, string method, RequestDelegate handle) => routes.Map(path, async context =>
+    private static ApiDescription Says(string summary) => new ApiDescription("tinyFaaS", summary).Answer(400, "The request cannot be used; so is a wrong method", "text/plain");
+
+    private static void Map(IEndpointRouteBuilder routes, string path, string method, RequestDelegate handle, ApiDescription description) => routes.Map(path, async context =>
     {
         if (!HttpMethods.Equals(context.Request.Method, method))
         {
@@ -45,7 +49,7 @@ internal sealed class TinyFaasRoutes(Platform platform, Func<IReadOnlyList<Endpo
         {
             await WriteAsync(context, failure.StatusCode, failure.Message + "\n").ConfigureAwait(false);
         }
-    });
+    }).Describe(description with { Method = method });
 
     private async Task UploadAsync(HttpContext context)
     {

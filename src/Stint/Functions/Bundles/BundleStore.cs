@@ -1,5 +1,6 @@
 using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
+using Stint.Functions.Wasm;
 
 namespace Stint.Functions.Bundles;
 
@@ -81,6 +82,23 @@ internal sealed partial class BundleStore : IAsyncDisposable
         }
     }
 
+    /// <summary>The bundle of a WebAssembly module, checked, and copied if there is none yet.</summary>
+    /// <param name="wasm">What the function wants of it.</param>
+    /// <param name="codeFolder">The code as it was deployed.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <exception cref="DeploymentException">The module is unusable, or the host lacks something.</exception>
+    public async Task<BundleLease> GetOrTakeAsync(WasmSpec wasm, string codeFolder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => GetOrTake(wasm, codeFolder), cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw DeploymentException.FromFileSystem(e, "copy the module");
+        }
+    }
+
     /// <summary>A further lease on a bundle that is known to live, by its folder: an instance's.</summary>
     /// <exception cref="InvalidOperationException">Nobody holds that bundle, so it may be gone.</exception>
     public BundleLease Hold(string folder)
@@ -149,6 +167,24 @@ internal sealed partial class BundleStore : IAsyncDisposable
             if (VmFiles.Identify(files) != wanted) throw new DeploymentException(DeploymentFault.Conflict, $"{string.Join(" or ", files.Select(static file => file.Path))} changed while it was copied");
             // Two functions may use the same file; the second copy was for nothing.
             return TryLease(wanted) ?? Place(copy, wanted);
+        }
+        finally
+        {
+            DeleteQuietly(copy, "of a deployment that ended");
+        }
+    }
+
+    private BundleLease GetOrTake(WasmSpec wasm, string codeFolder)
+    {
+        var (module, hash) = ModuleFile.Take(wasm, codeFolder);
+        if (TryLease(hash) is { } present) return present;
+        var copy = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
+        try
+        {
+            CodeTree.MakeFolder(copy);
+            File.WriteAllBytes(Path.Combine(copy, ModuleFile.BundleName), module);
+            // Two functions may bring the same module; the second copy was for nothing.
+            return TryLease(hash) ?? Place(copy, hash);
         }
         finally
         {

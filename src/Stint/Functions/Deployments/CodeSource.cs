@@ -1,5 +1,6 @@
 using Stint.Functions.Archives;
 using Stint.Functions.Bundles;
+using Stint.Functions.Wasm;
 
 namespace Stint.Functions.Deployments;
 
@@ -49,5 +50,26 @@ internal abstract record CodeSource
             CodeTree.Check(Path, entries);
             CodeTree.Copy(Path, entries, target);
         }, cancellationToken);
+    }
+
+    /// <summary>A WebAssembly module alone. The stream stays the caller's.</summary>
+    /// <param name="Content">The module's bytes.</param>
+    public sealed record Module(Stream Content) : CodeSource
+    {
+        /// <summary>The file's name among the code.</summary>
+        public const string FileName = "module.wasm";
+
+        /// <inheritdoc/>
+        public override async Task PlaceAsync(string target, string scratch, ArchiveLimits limits, CancellationToken cancellationToken)
+        {
+            CodeTree.MakeFolder(target);
+            var buffer = new byte[64 * 1024];
+            await using var file = new FileStream(System.IO.Path.Combine(target, FileName), FileMode.CreateNew, FileAccess.Write);
+            for (int read; (read = await Content.ReadAsync(buffer, cancellationToken)) > 0;)
+            {
+                if (file.Length + read > WasmModule.MaxBytes) throw new DeploymentException(DeploymentFault.BadRequest, WasmModule.TooLarge);
+                await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+            }
+        }
     }
 }

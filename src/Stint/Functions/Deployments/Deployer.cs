@@ -41,6 +41,7 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         {
             throw new DeploymentException(DeploymentFault.BadRequest, spec switch
             {
+                { Wasm: not null } => "the function's module is missing; send the .wasm file along with function.toml",
                 { HasCode: true } => "the function's code is missing; send it along with function.toml",
                 { Vm: not null } => "the virtual machine's files are missing; send kernel and image along with function.toml",
                 _ => "a [container] function has its code in its image; send function.toml alone",
@@ -96,6 +97,11 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
             VmFiles.RequireInside(vm, codeFolder);
             progress(new(ProgressKind.Step, "copying kernel and image"));
             return bundles.GetOrPinAsync(vm, codeFolder, cancellationToken);
+        }
+        if (spec.Wasm is { } wasm)
+        {
+            progress(new(ProgressKind.Step, "checking the module"));
+            return bundles.GetOrTakeAsync(wasm, codeFolder, cancellationToken);
         }
         progress(new(ProgressKind.Step, "building"));
         return bundles.GetOrBuildAsync(spec.Process!, codeFolder, report, cancellationToken);

@@ -251,6 +251,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     private async Task<BundleLease?> MakeBundleAsync(FunctionName name, FunctionSpec spec, string folder, CancellationToken cancellationToken) => spec switch
     {
         { Process: { } process } => await _bundles.GetOrBuildAsync(process, CodeOf(folder), line => _observer.OnBuildLine(name, line), cancellationToken),
+        { Wasm: { } wasm } => await _bundles.GetOrTakeAsync(wasm, CodeOf(folder), cancellationToken),
         { Vm: { } vm } => await _bundles.GetOrPinAsync(vm, folder, cancellationToken),
         _ => null,
     };

@@ -19,6 +19,6 @@ internal static class FunctionValidation
     {
         var (spec, problems, missing) = reader(text, path);
         if (spec is null || problems.Count > 0) throw new BrokenFunctionException(problems) { MissingBackend = missing };
-        return spec.Process is not null || spec.Container is not null || spec.Vm is not null ? spec : throw new BrokenFunctionException($"{path}: there is no [process], [container] or [vm] table");
+        return spec.Process is not null || spec.Container is not null || spec.Vm is not null || spec.Wasm is not null ? spec : throw new BrokenFunctionException($"{path}: there is no [process], [container], [vm] or [wasm] table");
     }
 }

@@ -23,7 +23,7 @@ internal sealed record RegisteredFunction
     /// <summary>Absolute path of the function's folder in the registry.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>The backend that this version lacks, with <see cref="RegistrationState.Unsupported"/>: <c>vm</c> or <c>wasm</c>.</summary>
+    /// <summary>The backend that this version lacks, with <see cref="RegistrationState.Unsupported"/>: the name of its table.</summary>
     public string? MissingBackend { get; init; }
 
     /// <summary>What the <c>function.toml</c> on disk says; null when it cannot be read.</summary>

@@ -22,7 +22,7 @@ internal static class FunctionToml
     /// <summary>Problems that are reported of one file; arbitrary, more than anybody reads.</summary>
     private const int MaxProblems = 50;
 
-    private static readonly IReadOnlyList<string> Backends = ["process", "container", "vm", .. OtherBackends.Names];
+    private static readonly IReadOnlyList<string> Backends = ["process", "container", "vm", "wasm", .. OtherBackends.Names];
 
     /// <summary>Reads a file. That it cannot be read is a problem like others.</summary>
     public static FunctionTomlReading ReadFile(string path)
@@ -52,6 +52,7 @@ internal static class FunctionToml
         if (spec.Process is { } process) root.Add("process", FunctionTomlKeys.Process.Write(process));
         if (spec.Container is { } container) root.Add("container", FunctionTomlKeys.Container.Write(container));
         if (spec.Vm is { } vm) root.Add("vm", FunctionTomlKeys.Vm.Write(vm));
+        if (spec.Wasm is { } wasm) root.Add("wasm", FunctionTomlKeys.Wasm.Write(wasm));
         return TomlWriter.Write(root);
     }
 
@@ -73,7 +74,7 @@ internal static class FunctionToml
         foreach (var second in backends.Skip(1))
             Report(second.Position, $"a function has one backend, and [{backends[0].Key}] is on line {backends[0].Position.Line}; remove one of them");
         if (backends.Count == 0 && isComplete)
-            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\", or `[container]` and below it `image = \"name:tag\"`, or `[vm]` and below it `kernel` and `image`");
+            Report(new TomlPosition(1, 1), "the file does not say how the function runs; add `[process]` and below it `runtime = \"python3\"`, \"nodejs\" or \"binary\", or `[container]` and below it `image = \"name:tag\"`, or `[vm]` and below it `kernel` and `image`, or `[wasm]` and a `.wasm` file in code/");
 
         foreach (var backend in backends)
         {
@@ -81,13 +82,14 @@ internal static class FunctionToml
             else if (backend.Key == "process") spec = spec with { Process = ReadBackend(FunctionTomlKeys.Process, new ProcessSpec { Runtime = Runtime.Python3 }, backend.Position, table, isComplete, Report) };
             else if (backend.Key == "container") spec = spec with { Container = ReadContainer(table, backend.Position, isComplete, Report) };
             else if (backend.Key == "vm") spec = spec with { Vm = ReadVm(table, backend.Position, isComplete, Report) };
+            else if (backend.Key == "wasm") spec = spec with { Wasm = ReadWasm(table, spec, backend.Position, isComplete, Report) };
         }
 
         string? missing = null;
         if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
         {
             if (problems.Count == 0) missing = only.Key;
-            Report(only.Position, $"this version of Stint does not run [{only.Key}] functions; use [process], [container] or [vm]");
+            Report(only.Position, $"this version of Stint does not run [{only.Key}] functions; use [process], [container], [vm] or [wasm]");
         }
         return problems.Count == 0
             ? new FunctionTomlReading(spec, [])
@@ -131,6 +133,14 @@ internal static class FunctionToml
         return spec;
     }
 
+    /// <summary>Says as well what of the function's own keys a module cannot have.</summary>
+    private static WasmSpec ReadWasm(TomlTable table, FunctionSpec spec, TomlPosition position, bool isComplete, Report report)
+    {
+        if (spec.ConcurrentRequests > 1) report(position, "`concurrent-requests` must be 1 with [wasm]: an instance of a module serves one call; `max-instances` says how many run at a time");
+        if (spec.Secrets.Count > 0) report(position, "`secrets` are files, and a [wasm] function sees none; give it the value in [env], or leave them out");
+        return ReadBackend(FunctionTomlKeys.Wasm, new WasmSpec(), position, table, isComplete, report);
+    }
+
     /// <summary>Limits that contradict each other; a limit that nobody set gives way.</summary>
     private static FunctionSpec CheckInstances(TomlTable root, FunctionSpec spec, Report report)
     {
@@ -149,6 +159,7 @@ internal static class FunctionToml
             ("process", FunctionTomlKeys.Process.Settings.Any(s => s.Name == key)),
             ("container", FunctionTomlKeys.Container.Settings.Any(s => s.Name == key)),
             ("vm", FunctionTomlKeys.Vm.Settings.Any(s => s.Name == key)),
+            ("wasm", FunctionTomlKeys.Wasm.Settings.Any(s => s.Name == key)),
         ];
         var having = sections.Where(static section => section.HasKey).Select(static section => section.Name).ToList();
         var section = having.Find(name => root.TryGet(name, out _)) ?? having.FirstOrDefault();

@@ -9,6 +9,7 @@ internal static class FunctionTomlKeys
     private static readonly ProcessSpec ProcessDefaults = new() { Runtime = Runtime.Python3 };
     private static readonly ContainerSpec ContainerDefaults = new() { Image = "none" };
     private static readonly VmSpec VmDefaults = new() { Kernel = "none" };
+    private static readonly WasmSpec WasmDefaults = new();
 
     /// <summary>30 days: a .NET timer holds at most 49 (2^32 ms), and who wants more wants -1.</summary>
     private const double MaxKeepAlive = 30 * 24 * 3600;
@@ -48,6 +49,10 @@ internal static class FunctionTomlKeys
             "Successors of a `single-use` instance that are started before they are needed."),
         Key("observe", new SecondsKind(0, 86_400, mayBeForEver: true), s => s.Observe, (s, v) => s with { Observe = v },
             "CoAP clients may observe the function and get a fresh answer this often, at least every 0.1; 0 = they may not; -1: only after `stint notify`."),
+        Key("tag", new TextKind(), s => s.Tag, (s, v) => s with { Tag = v },
+            "Selects the function's entry in a scheduling script (scheduling.md).", "the entry `default`"),
+        Key("capacity", new OptionalKind<int>(new IntegerKind(0, int.MaxValue, " (KiB)")), s => s.CapacityKiB, (s, v) => s with { CapacityKiB = v },
+            "The memory that scheduling counts a call of the function with; no limit.", "64"),
         Key("secrets", new SecretNamesKind(), s => s.Secrets, (s, v) => s with { Secrets = v },
             "Secrets of the function's module that it may read, each in the file `/var/openfaas/secrets/NAME`.", "none"),
         Key("constraints", new TextListKind(), s => s.Constraints, (s, v) => s with { Constraints = v },
@@ -60,6 +65,10 @@ internal static class FunctionTomlKeys
             "More free words, which OpenFaaS's clients keep apart from labels.", "empty"),
         Key("requests", new TextTableKind(TextNames.Any), s => s.Requests, (s, v) => s with { Requests = v },
             "Resources that OpenFaaS's clients ask to be set aside; only shown.", "empty"),
+        Key("event", new EventsKind(), s => s.Events, (s, v) => s with { Events = v },
+            "What calls the function besides its callers, see below.", "none"),
+        Key("sink", new SinksKind(), s => s.Sinks, (s, v) => s with { Sinks = v },
+            "Where the results of successful calls go, see below.", "none"),
     ]);
 
     /// <summary>Keys of <c>[process]</c>.</summary>
@@ -142,6 +151,26 @@ internal static class FunctionTomlKeys
             "A path of the guest that gets a POST of 64 random bytes, and the time in `X-Stint-Time`, when an instance has resumed, before its first call."),
     ]);
 
+    /// <summary>Keys of <c>[wasm]</c>.</summary>
+    public static Section<WasmSpec> Wasm { get; } = new("wasm",
+    [
+        WasmKey("file", new TextKind("the path of a file in the code's folder"), s => s.File, (s, v) => s with { File = v },
+            "The module.", "the only `.wasm` file among the code"),
+        WasmKey("memory", new IntegerKind(1, 4096, " (MiB)"), s => s.MemoryMiB, (s, v) => s with { MemoryMiB = v },
+            "The most that a call's memory may grow to; `memory.grow` fails beyond."),
+        WasmKey("output", new IntegerKind(1, 256, " (MiB)"), s => s.OutputMiB, (s, v) => s with { OutputMiB = v },
+            "The longest answer; a call that writes more fails."),
+        WasmKey("interface", new WordKind<WasmInterface?>(("funless", WasmInterface.FunLess), ("wasi", WasmInterface.Wasi)), s => s.Interface, (s, v) => s with { Interface = v },
+            "`funless`: FunLess's `fl_imps` and `__invoke`; `wasi`: a WASI preview 1 command. See [webassembly.md](webassembly.md).", "found out from the module's exports"),
+        WasmKey("args", new TextListKind(), s => s.Args, (s, v) => s with { Args = v },
+            "Arguments of a WASI command, after its name.", "none"),
+        WasmKey("network", new WordKind<NetworkAccess?>(("outbound", NetworkAccess.Outbound), ("none", NetworkAccess.None), ("host", NetworkAccess.Host)), s => s.Network, (s, v) => s with { Network = v },
+            "Where the HTTP requests of a FunLess module may go, which the daemon makes for it. `outbound`: the world, but neither this host nor private networks that `network-allow` does not name; `none`: nowhere; `host`: everywhere.",
+            "what `network-default` says"),
+        WasmKey("isolation", new WordKind<WasmIsolation>(("shared", WasmIsolation.Shared), ("process", WasmIsolation.Process)), s => s.Isolation, (s, v) => s with { Isolation = v },
+            "`shared`: calls run in sandboxed processes that all WebAssembly functions share; `process`: each instance has one of its own."),
+    ]);
+
     private static Setting<FunctionSpec, T> Key<T>(
         string name, ValueKind<T> kind, Func<FunctionSpec, T?> get, Func<FunctionSpec, T, FunctionSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, Defaults, help, defaultText);
@@ -156,4 +185,7 @@ internal static class FunctionTomlKeys
     private static Setting<VmSpec, T> VmKey<T>(
         string name, ValueKind<T> kind, Func<VmSpec, T?> get, Func<VmSpec, T, VmSpec> set, string help, string? defaultText = null) =>
         new(name, kind, get, set, VmDefaults, help, defaultText);
+
+    private static Setting<WasmSpec, T> WasmKey<T>(string name, ValueKind<T> kind, Func<WasmSpec, T?> get, Func<WasmSpec, T, WasmSpec> set, string help, string? defaultText = null) =>
+        new(name, kind, get, set, WasmDefaults, help, defaultText);
 }

@@ -12,6 +12,32 @@ internal static class FunctionTomlReference
         var page = new StringBuilder(Introduction);
         page.Append("\n## Keys of the function\n\nThey stand at the top of the file, before the first `[table]`; `env`, `labels`, `annotations` and `requests` are tables of their own.\n\n");
         AppendTable(page, FunctionTomlKeys.Function);
+        page.Append("""
+
+            ## `[[event]]`: what calls the function
+
+            As many as you like, each with a `type`; [events-and-sinks.md](events-and-sinks.md) shows how. With `type = "mqtt"` each message is a call:
+
+
+            """);
+        AppendTable(page, EventKeys.Mqtt);
+        page.Append("\nWith `type = \"schedule\"` the clock calls:\n\n");
+        AppendTable(page, EventKeys.Schedule);
+        page.Append("""
+
+            ## `[[sink]]`: where results go
+
+            The result of every successful call goes to each sink, however often it has to be tried. `type = "couchdb"`:
+
+
+            """);
+        AppendTable(page, SinkKeys.CouchDb);
+        page.Append("\n`type = \"webhook\"`:\n\n");
+        AppendTable(page, SinkKeys.Webhook);
+        page.Append("\n`type = \"mqtt\"`; the broker's keys are those of `[[event]]`, and besides:\n\n");
+        AppendTable(page, SinkKeys.Mqtt with { Settings = [.. SinkKeys.Mqtt.Settings.Where(static setting => setting.Name is "topic" or "qos" or "retain")] });
+        page.Append("\n`type = \"file\"`, a line of JSON for each result:\n\n");
+        AppendTable(page, SinkKeys.File);
         page.Append("\n## `[process]`: in the process sandbox\n\nEach instance is a process tree of its own in a sandbox of the host's kernel.\n\n");
         AppendTable(page, FunctionTomlKeys.Process);
         page.Append("""
@@ -34,11 +60,13 @@ internal static class FunctionTomlReference
         AppendTable(page, FunctionTomlKeys.Vm);
         page.Append("""
 
-            ## `[wasm]`: not in this version
+            ## `[wasm]`: as a WebAssembly module
 
-            A file with it is refused with a message that says so; the daemon's other functions are not concerned.
+            Each call has an instance of the module with a memory of its own; [webassembly.md](webassembly.md) shows how. The module lies in `code/`. `concurrent-requests` is 1, and there are no `secrets`.
+
 
             """);
+        AppendTable(page, FunctionTomlKeys.Wasm);
         return page.Append(Examples).ToString();
     }
 
@@ -80,8 +108,14 @@ internal static class FunctionTomlReference
         image = "rootfs.ext4"
         ```
 
+        or, for a WebAssembly module, this line alone, with the `.wasm` file in `code/`:
+
+        ```toml
+        [wasm]
+        ```
+
         The file is [TOML 1.0](https://toml.io/en/v1.0.0), at most 1 MiB of UTF-8. Every key but these has a default. Durations are in seconds, with or without a
-        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`, `[container]` or `[vm]`.
+        fraction (`timeout = 2.5`); sizes are in MiB. Exactly one table names the backend that runs the function: `[process]`, `[container]`, `[vm]` or `[wasm]`.
 
         A key that Stint does not know is an error, so that a typing error never passes for a default. All problems of a file are reported at once, each with its place:
 

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Stint.Functions.Toml;
 
-/// <summary>Writes tables as TOML text: plain entries first, then each table under its header. What it writes, <see cref="TomlDocument"/> reads back equal.</summary>
+/// <summary>Writes tables as TOML text: plain entries first, then each table, or table of an array, under its header. What it writes, <see cref="TomlDocument"/> reads back equal.</summary>
 internal static class TomlWriter
 {
     /// <summary>A whole document.</summary>
@@ -26,7 +26,7 @@ internal static class TomlWriter
     {
         foreach (var entry in table)
         {
-            if (entry.Value is TomlTable) continue;
+            if (entry.Value is TomlTable or TomlArray { IsOfTables: true, Count: > 0 }) continue;
             WriteKey(text, entry.Key);
             text.Append(" = ");
             WriteValue(text, entry.Value);
@@ -34,13 +34,17 @@ internal static class TomlWriter
         }
         foreach (var entry in table)
         {
-            if (entry.Value is not TomlTable inner) continue;
+            var isArray = entry.Value is TomlArray { IsOfTables: true };
+            if (entry.Value is not TomlTable && !isArray) continue;
             var key = new StringBuilder();
             WriteKey(key, entry.Key);
             var name = path.Length == 0 ? key.ToString() : $"{path}.{key}";
-            if (text.Length > 0) text.Append('\n');
-            text.Append('[').Append(name).Append("]\n");
-            WriteSection(text, inner, name);
+            foreach (var inner in isArray ? ((TomlArray)entry.Value).Cast<TomlTable>() : [(TomlTable)entry.Value])
+            {
+                if (text.Length > 0) text.Append('\n');
+                text.Append(isArray ? "[[" : "[").Append(name).Append(isArray ? "]]\n" : "]\n");
+                WriteSection(text, inner, name);
+            }
         }
     }
 

@@ -11,16 +11,26 @@ internal static class FrameWriter
     /// <summary>
     /// REQUEST: <c>method NUL path NUL query NUL call-id NUL milliseconds-left [NUL name NUL value]…</c>, then the body or its first piece.
     /// </summary>
+    /// <param name="invocation">The call.</param>
+    /// <param name="timeLeft">What it has left of its time.</param>
+    /// <param name="body">The body or its first piece.</param>
+    /// <param name="more">Whether BODY frames follow.</param>
+    /// <param name="first">Fields before the others, for runtimes that take more than one function.</param>
     /// <returns>A rented array and how much of it is the frame; null when the head is larger than <see cref="Frame.MaxPart"/>.</returns>
-    public static (byte[] Rented, int Length)? Request(Invocation invocation, TimeSpan timeLeft, in ReadOnlySequence<byte> body, bool more)
+    public static (byte[] Rented, int Length)? Request(Invocation invocation, TimeSpan timeLeft, in ReadOnlySequence<byte> body, bool more, string? first = null)
     {
         // UTF-8 needs at most three bytes for a UTF-16 unit.
-        var most = 3 * (invocation.Method.Length + invocation.Path.Length + invocation.Query.Length + invocation.CallId.Length) + 32;
+        var most = 3 * (invocation.Method.Length + invocation.Path.Length + invocation.Query.Length + invocation.CallId.Length + (first?.Length ?? 0)) + 33;
         foreach (var (name, value) in invocation.Headers) most += 3 * (name.Length + value.Length) + 2;
         var bodySize = (int)body.Length;
         var rented = ArrayPool<byte>.Shared.Rent(Frame.HeaderSize + most + bodySize);
         var span = rented.AsSpan();
         var at = Frame.HeaderSize;
+        if (first is not null)
+        {
+            at += Encoding.UTF8.GetBytes(first, span[at..]);
+            span[at++] = 0;
+        }
         at += Encoding.UTF8.GetBytes(invocation.Method, span[at..]);
         Field(span, ref at, invocation.Path);
         Field(span, ref at, invocation.Query);

@@ -1,0 +1,59 @@
+using Stint.Functions;
+using Stint.Functions.Wasm;
+using Stint.Invocations;
+
+namespace Stint.Backends.Wasm;
+
+/// <summary>What runners need to know of one version of a function; the same for all of its instances.</summary>
+internal sealed class WasmFunction
+{
+    private WasmFunction(FunctionVersion version, WasmInterface kind, byte[] definition, NetworkAccess network) =>
+        (Version, Kind, Definition, Network) = (version, kind, definition, network);
+
+    /// <summary>The version.</summary>
+    public FunctionVersion Version { get; }
+
+    /// <summary>The function.</summary>
+    public FunctionName Name => Version.Name;
+
+    /// <summary>Its settings.</summary>
+    public WasmSpec Spec => Version.Spec.Wasm!;
+
+    /// <summary>How it gets its input.</summary>
+    public WasmInterface Kind { get; }
+
+    /// <summary>Identity of the module, by which runners keep it.</summary>
+    public string Hash => Path.GetFileName(Version.Folder)!;
+
+    /// <summary>Identity of the settings.</summary>
+    public string Key => KeyOf(Version);
+
+    /// <summary>The FUNCTION frame.</summary>
+    public byte[] Definition { get; }
+
+    /// <summary>Where its requests may go.</summary>
+    public NetworkAccess Network { get; }
+
+    /// <summary>The module's file.</summary>
+    public string ModulePath => Path.Combine(Version.Folder!, ModuleFile.BundleName);
+
+    /// <summary>Identity of a version's settings.</summary>
+    public static string KeyOf(FunctionVersion version) => $"{version.Name} {version.Id}";
+
+    /// <summary>Looks at a version's module.</summary>
+    /// <exception cref="InstanceStartException">It cannot be read.</exception>
+    public static WasmFunction Of(FunctionVersion version, NetworkAccess byDefault)
+    {
+        var spec = version.Spec.Wasm ?? throw new InstanceStartException($"{version.Name} is no WebAssembly function");
+        try
+        {
+            var module = WasmModule.Read(File.ReadAllBytes(Path.Combine(version.Folder!, ModuleFile.BundleName)), spec);
+            var definition = RunnerFrames.OfFunction(KeyOf(version), Path.GetFileName(version.Folder)!, version.Name.Name, module.Interface, spec, version.Spec.Env);
+            return new WasmFunction(version, module.Interface, definition, spec.Network ?? byDefault);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ModuleRejectedException)
+        {
+            throw new InstanceStartException($"the module of {version.Name} cannot be read: {failure.Message}", failure);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+// A module comes into being with its first function or secret, and goes with the last. One that a client made by itself (FunLess's modules, OpenFaaS's namespaces) stands in a file of its own,
+// STATE/namespaces/NAME.json, with what the client said of it: so it is there with nothing in it, too.
+using Stint.Functions.Deployments;
+using Stint.Functions.Registry;
+using Stint.Functions.Secrets;
+using Stint.Invocations;
+
+namespace Stint.Functions.Modules;
+
+/// <summary>The modules of this platform, in whatever way they came into being. Safe for several threads.</summary>
+/// <param name="folder">Where those stand that a client made.</param>
+/// <param name="registry">Functions' modules.</param>
+/// <param name="secrets">Secrets' modules.</param>
+/// <param name="deployer">Removes and moves functions.</param>
+internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, SecretStore secrets, Deployer deployer)
+{
+    private readonly Lock _lock = new();
+
+    /// <summary>Their names, the default one first, the others in order.</summary>
+    public IReadOnlyList<string> List() =>
+    [
+        FunctionName.DefaultModule,
+        .. registry.Snapshot.Functions.Keys.Select(static name => name.Module).Concat(secrets.Modules()).Concat(Made()).Where(static name => name != FunctionName.DefaultModule).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
+    ];
+
+    /// <summary>Whether there is one of that name.</summary>
+    public bool Exists(string name) => List().Contains(name);
+
+    /// <summary>The functions in one, by name.</summary>
+    public IReadOnlyList<FunctionName> FunctionsOf(string name) => [.. registry.Snapshot.Functions.Keys.Where(function => function.Module == name).OrderBy(static function => function.Name, StringComparer.Ordinal)];
+
+    /// <summary>Makes one; false when there is one of that name.</summary>
+    /// <param name="name">A valid name, see <see cref="FunctionName.IsValidPart"/>.</param>
+    /// <param name="details">JSON with what is said of it.</param>
+    /// <exception cref="IOException">It cannot be kept.</exception>
+    public bool TryMake(string name, ReadOnlySpan<byte> details)
+    {
+        lock (_lock)
+        {
+            if (Exists(name)) return false;
+            Write_NeedsLock(name, details);
+            return true;
+        }
+    }
+
+    /// <summary>Changes what is said of one; false when there is none of that name.</summary>
+    /// <exception cref="IOException">It cannot be kept.</exception>
+    public bool TryDescribe(string name, ReadOnlySpan<byte> details)
+    {
+        lock (_lock)
+        {
+            if (!Exists(name)) return false;
+            Write_NeedsLock(name, details);
+            return true;
+        }
+    }
+
+    /// <summary>What was said of one that a client made; null when nothing was.</summary>
+    public byte[]? Details(string name)
+    {
+        lock (_lock) return FunctionName.IsValidPart(name) && File.Exists(PathOf(name)) ? File.ReadAllBytes(PathOf(name)) : null;
+    }
+
+    /// <summary>From now on it is there when the last function has gone, too.</summary>
+    /// <exception cref="IOException">It cannot be kept.</exception>
+    public void Keep(string name)
+    {
+        lock (_lock)
+            if (name != FunctionName.DefaultModule && !File.Exists(PathOf(name))) Write_NeedsLock(name, "{}"u8);
+    }
+
+    /// <summary>Forgets what a client made; functions and secrets keep the module there.</summary>
+    /// <exception cref="IOException">It cannot be removed.</exception>
+    public void Forget(string name)
+    {
+        lock (_lock)
+            if (FunctionName.IsValidPart(name)) File.Delete(PathOf(name));
+    }
+
+    /// <summary>Removes a module with its functions and secrets.</summary>
+    /// <exception cref="DeploymentException">The host does not let us.</exception>
+    public async Task RemoveAsync(string name, CancellationToken cancellationToken)
+    {
+        foreach (var function in registry.Layout.List().Functions.Keys.Where(function => function.Module == name).ToArray()) await deployer.RemoveAsync(function, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            foreach (var secret in secrets.List(name)) secrets.TryRemove(name, secret);
+            Forget(name);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw DeploymentException.FromFileSystem(failure, $"remove the module {name}");
+        }
+    }
+
+    /// <summary>
+    /// Gives a module another name. Its functions change over together, with one rename. What a crash leaves: before that, a new module without functions beside the old one; after it, an old one without
+    /// functions beside the new one.
+    /// </summary>
+    /// <param name="from">A module that exists, not the default one.</param>
+    /// <param name="to">A valid name of none.</param>
+    /// <param name="cancellationToken">Gives up, until the rename.</param>
+    /// <exception cref="DeploymentException">There is something of the new name, or the host does not let us.</exception>
+    public async Task RenameAsync(string from, string to, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (!TryMake(to, Details(from) ?? "{}"u8.ToArray())) throw new DeploymentException(DeploymentFault.Conflict, $"there is a module {to} already; choose another name");
+            try
+            {
+                foreach (var secret in secrets.List(from))
+                    if (secrets.Read(from, secret) is { } value) secrets.TryAdd(to, secret, value);
+                await deployer.RenameModuleAsync(from, to, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                foreach (var secret in secrets.List(to)) secrets.TryRemove(to, secret);
+                Forget(to);
+                throw;
+            }
+            foreach (var secret in secrets.List(from)) secrets.TryRemove(from, secret);
+            Forget(from);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw DeploymentException.FromFileSystem(failure, $"rename the module {from}");
+        }
+    }
+
+    private IEnumerable<string> Made() => Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.json").Select(static path => Path.GetFileNameWithoutExtension(path)!) : [];
+
+    private void Write_NeedsLock(string name, ReadOnlySpan<byte> details)
+    {
+        Directory.CreateDirectory(folder);
+        var fresh = PathOf(name) + ".new";
+        File.WriteAllBytes(fresh, details);
+        File.Move(fresh, PathOf(name), overwrite: true);
+    }
+
+    private string PathOf(string name) => FunctionName.IsValidPart(name) ? Path.Combine(folder, name + ".json") : throw new ArgumentException($"{name} was not checked");
+}
