@@ -17,7 +17,7 @@ const guests = {
   // Set by runner.js.
   log: null,
   fetch: null,
-  instantiate: module => new WebAssembly.Instance(module, imports),
+  instantiate,
   run,
 };
 
@@ -380,23 +380,32 @@ const assemblyScript = {
   },
 };
 
-const imports = { fl_imps: funless, wasi_snapshot_preview1: wasi, env: assemblyScript };
+const imports = { fl_imps: funless, wasi_snapshot_preview1: wasi, env: assemblyScript, stint: { memory: null } };
+
+// A new instance: globals, tables and the data in its memory as the module has them. The memory is all zeroes.
+function instantiate(module, memory) {
+  imports.stint.memory = memory;
+  try {
+    return new WebAssembly.Instance(module, imports);
+  } finally {
+    imports.stint.memory = null;
+  }
+}
 
 // 5. A call
 
 const microseconds = (from, to) => Number(to - from) / 1000 | 0;
 
-function run(module, settings, head, input) {
+function run(module, memory, settings, head, input) {
   const began = process.hrtime.bigint();
   call = {
-    settings, head, input, memory: null, taken: 0, output: NOTHING, written: 0, response: null, error: null, exit: null, failure: null, text: null,
+    settings, head, input, memory, taken: 0, output: NOTHING, written: 0, response: null, error: null, exit: null, failure: null, text: null,
     closed: [false, false, false], env: null, args: null, lines: new Uint8Array(LOG_PIECE), logged: 0, sentLog: 0, cutLog: false,
   };
-  const result = { instantiated: 0, ran: 0, memory: 0, answer: null, contentType: '', failure: '', text: '' };
+  const result = { instantiated: 0, ran: 0, answer: null, contentType: '', failure: '', text: '' };
   let made = began;
   try {
-    const { exports } = new WebAssembly.Instance(module, imports);
-    call.memory = exports.memory;
+    const { exports } = instantiate(module, memory);
     bytes = NOTHING;
     made = process.hrtime.bigint();
     if (settings.kind === 'funless') runFunLess(exports, result);
@@ -407,7 +416,6 @@ function run(module, settings, head, input) {
   flush();
   result.instantiated = microseconds(began, made);
   result.ran = microseconds(made, process.hrtime.bigint());
-  result.memory = call.memory?.buffer.byteLength ?? 0;
   // Nothing of the call stays behind where the next could find it.
   call = null;
   bytes = NOTHING;

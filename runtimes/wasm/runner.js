@@ -2,7 +2,7 @@
 //
 // It speaks frames as other runtimes do (docs/runtime-interface.md), with messages of its own (docs/webassembly.md, "The runner"):
 //
-//   daemon  MODULE hash, size + bytes ──▶ compiled and kept ──▶ READY microseconds | FAILURE
+//   daemon  MODULE hash, size, … + bytes ▶ compiled and kept ──▶ READY microseconds | FAILURE
 //           FUNCTION key, hash, … ──────▶ kept
 //           FORGET hash ────────────────▶ dropped, with its functions
 //           REQUEST key, size, … + body ▶ a fresh instance runs the call ──▶ [LOG …] [FETCH … ◀── FETCHED …] RESPONSE | FAILURE, and READY when it has tidied up after that
@@ -16,12 +16,13 @@
 const fs = require('fs');
 const net = require('net');
 const { guests } = require('./guests.js');
+const { Memories } = require('./memories.js');
 
 const HEADER = 12, MAX_PART = 64 * 1024;
 const REQUEST = 1, BODY = 2, LOAD = 4, MODULE = 6, FUNCTION = 7, FORGET = 8, FETCHED = 9;
 const HELLO = 16, RESPONSE = 17, READY = 18, FAILURE = 19, LOG = 21, FETCH = 22;
 
-// V8 collects garbage in the middle of a call when many memories have been made since the last time; it is done between calls instead, before it comes to that (its own limit: 32 MiB and more).
+// V8 collects garbage in the middle of a call when much memory has been made and dropped since the last time; it is done between calls instead, before it comes to that (its own limit: 32 MiB and more).
 const TIDY_AFTER = 24 * 1024 * 1024;
 
 let fd = -1;
@@ -30,9 +31,9 @@ let start = 0, filled = 0;
 const outgoing = Buffer.allocUnsafeSlow(HEADER + 2 * MAX_PART);
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-const modules = new Map();   // hash → WebAssembly.Module
+const modules = new Map();   // hash → { module, memories }
 const functions = new Map(); // key → settings
-let untidied = 0;            // bytes of memories since the last collection
+let untidied = 0;            // bytes that have become garbage since the last collection
 
 // 1. Frames
 
@@ -147,14 +148,16 @@ guests.fetch = (method, url, headers, body) => {
 // 3. Messages
 
 function load(frame) {
-  const [hash, size] = headOf(frame);
+  const [hash, size, initial, maximum] = headOf(frame);
   const bytes = collect(frame, Number(size));
   const began = process.hrtime.bigint();
   try {
-    const module = new WebAssembly.Module(bytes);
+    const entry = { module: new WebAssembly.Module(bytes), memories: new Memories(Number(initial), Number(maximum)) };
     // Whether its imports, data and tables fit; nothing of the guest runs (a start function is refused at deployment).
-    guests.instantiate(module);
-    modules.set(hash, module);
+    const memory = entry.memories.take();
+    guests.instantiate(entry.module, memory);
+    untidied += entry.memories.cost(memory) + entry.memories.giveBack(memory);
+    modules.set(hash, entry);
     sendHead(READY, String((process.hrtime.bigint() - began) / 1000n));
   } catch (error) {
     sendHead(FAILURE, shortened(String(error.message).replaceAll('\0', ' ').replace(/^WebAssembly\.\w+\(\): /, '')));
@@ -170,6 +173,7 @@ function define(frame) {
 
 function forget(frame) {
   const [hash] = headOf(frame);
+  modules.get(hash)?.memories.drop();
   modules.delete(hash);
   for (const [key, settings] of functions) if (settings.hash === hash) functions.delete(key);
 }
@@ -178,12 +182,15 @@ function serve(frame) {
   const head = headOf(frame);
   const input = collect(frame, Number(head[1]));
   const settings = functions.get(head[0]);
-  const result = guests.run(modules.get(settings.hash), settings, head, input);
-  untidied += result.memory + input.length;
+  const { module, memories } = modules.get(settings.hash);
+  const memory = memories.take();
+  const result = guests.run(module, memory, settings, head, input);
+  untidied += memories.cost(memory) + input.length + (result.answer?.length ?? 0);
   const isTidy = untidied < TIDY_AFTER;
   const times = `${result.instantiated}\0${result.ran}\0${isTidy ? 0 : 1}`;
   if (result.answer) sendWhole(RESPONSE, 200, `${times}${result.contentType ? `\0Content-Type\0${result.contentType}` : ''}`, result.answer);
   else sendHead(FAILURE, `${result.failure}\0${times}\0${shortened(result.text.replaceAll('\0', ' '))}`);
+  untidied += memories.giveBack(memory);
   if (isTidy) return;
   globalThis.gc();
   untidied = 0;

@@ -21,9 +21,9 @@ internal static class DeployCommand
     /// <summary>Declares the command.</summary>
     public static Command Build(CliSession session, GlobalOptions globals)
     {
-        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a virtual machine's files or, for a container, nothing else; or plain code whose runtime is detected. Flags stand above the file. The old version serves until the new one is built.");
-        var folder = new Argument<string>("dir") { Description = "The function's folder." };
-        var name = Named(new Option<string>("--name") { Description = "Name of the function. Default: that of the folder.", HelpName = "name" });
+        var command = new Command("deploy", "Deploy a folder: function.toml and code/, a virtual machine's files or, for a container, nothing else; or plain code whose runtime is detected; or a single .wasm file. Flags stand above the file. The old version serves until the new one is built.");
+        var folder = new Argument<string>("dir") { Description = "The function's folder, or a .wasm file." };
+        var name = Named(new Option<string>("--name") { Description = "Name of the function. Default: that of the folder, or of the file.", HelpName = "name" });
         var module = Named(new Option<string>("--module") { Description = "Its module. Default: _.", HelpName = "name" });
         var runtime = new Option<string>("--runtime") { Description = "The language: python3, nodejs or binary.", HelpName = "name" };
         runtime.AcceptOnlyFromAmong("python3", "nodejs", "binary");
@@ -90,10 +90,10 @@ internal static class DeployCommand
     /// <summary>The full name: flags first, then the folder's own name.</summary>
     private static string Target(string path, string? name, string? module)
     {
-        name ??= Path.GetFileName(Path.TrimEndingDirectorySeparator(path));
+        name ??= FunctionSource.IsModule(path) && File.Exists(path) ? Path.GetFileNameWithoutExtension(path) : Path.GetFileName(Path.TrimEndingDirectorySeparator(path));
         return FunctionName.TryCreate(module ?? FunctionName.DefaultModule, name, out var full)
             ? full.ToString()
-            : throw new CliException($"the folder's name '{name}' cannot be a function's: {FunctionName.Rule}. Say another with --name.", ExitCode.Usage);
+            : throw new CliException($"the name '{name}' cannot be a function's: {FunctionName.Rule}. Say another with --name.", ExitCode.Usage);
     }
 
     /// <summary>Shows the events of a deployment: a line that moves on a terminal, nothing elsewhere but with <paramref name="verbose"/>.</summary>

@@ -16,10 +16,16 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
 
     /// <summary>Reads a function's folder (<c>function.toml</c> and <c>code/</c>, or a virtual machine's files, or nothing for a container) or a folder of plain code, whose runtime is detected.</summary>
     /// <param name="runtime">The runtime that a flag names; null = the file's, or the detected one.</param>
+    /// <remarks>A WebAssembly module alone does as well.</remarks>
     /// <exception cref="CliException">The folder is neither.</exception>
     public static FunctionSource Read(string folder, string? runtime)
     {
-        if (!Directory.Exists(folder)) throw new CliException($"{folder} is no folder. Name the folder that holds the function.");
+        if (IsModule(folder) && File.Exists(folder))
+        {
+            if (runtime is not null) throw new CliException($"{folder} is a WebAssembly module, which has no {runtime} runtime. Leave --runtime out.", ExitCode.Usage);
+            return new FunctionSource("[wasm]\n", Path.GetDirectoryName(folder)!) { Backend = "wasm", Files = [Path.GetFileName(folder)] };
+        }
+        if (!Directory.Exists(folder)) throw new CliException($"{folder} is no folder, and no .wasm file. Name the folder that holds the function, or its module.");
         var toml = Path.Combine(folder, "function.toml");
         var code = Path.Combine(folder, "code");
         if (File.Exists(toml))
@@ -33,8 +39,9 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
                 // What else is in the folder, such as the image's recipe, is not the daemon's.
                 return backend == "vm" ? new FunctionSource(text, folder) { Backend = backend, Files = FilesOf(table.Value, folder) } : new FunctionSource(text, null) { Backend = backend };
             }
+            if (root.TryGet("wasm", out _) && runtime is not null) throw new CliException($"{toml} is that of a WebAssembly module, which has no {runtime} runtime. Leave --runtime out.", ExitCode.Usage);
             return Directory.Exists(code)
-                ? new FunctionSource(text, code)
+                ? new FunctionSource(text, code) { Backend = root.TryGet("wasm", out _) ? "wasm" : "process" }
                 : throw new CliException($"{folder} has a function.toml, but no folder 'code' beside it. Move the code there, or remove function.toml to deploy the folder as it is.", ExitCode.BadConfiguration);
         }
         var found = runtime ?? Detect(folder) ?? throw new CliException(
@@ -42,6 +49,9 @@ internal sealed record FunctionSource(string Toml, string? CodeFolder)
             + "Name the folder of the code, say --runtime, or begin with 'stint new'.", ExitCode.BadConfiguration);
         return new FunctionSource($"[process]\nruntime = {TomlEdit.Quote(found)}\n", folder);
     }
+
+    /// <summary>Whether a path names a WebAssembly module.</summary>
+    public static bool IsModule(string path) => path.EndsWith(".wasm", StringComparison.Ordinal);
 
     /// <summary>The folder that <see cref="LocalVmImage"/> has made.</summary>
     public static FunctionSource OfMachine(string folder) => Read(folder, null);

@@ -14,8 +14,8 @@ internal static class NewCommand
     public static Command Build(CliSession session)
     {
         var command = new Command("new", "Make a working function in the folder ./NAME.");
-        var runtime = new Argument<string>("runtime") { Description = "python3, nodejs, binary or container." };
-        runtime.AcceptOnlyFromAmong("python3", "nodejs", "binary", "container");
+        var runtime = new Argument<string>("runtime") { Description = "python3, nodejs, binary, container, wasm-c or wasm-as (AssemblyScript)." };
+        runtime.AcceptOnlyFromAmong("python3", "nodejs", "binary", "container", "wasm-c", "wasm-as");
         var name = new Argument<string>("name") { Description = "Its name, and the folder's." };
         name.Validators.Add(result =>
         {
@@ -30,6 +30,7 @@ internal static class NewCommand
             Write(kind, folder, session.FullPath(folder));
             session.Out.WriteLine($"Made {folder}/. Its README says what is where. Now:\n");
             if (kind is "container") session.Out.WriteLine($"  {folder}/image/build.sh");
+            if (kind is "wasm-c" or "wasm-as") session.Out.WriteLine($"  {folder}/build.sh");
             session.Out.WriteLine($"  stint deploy {folder}\n  stint invoke {folder} -d World");
             return ExitCode.Done;
         });

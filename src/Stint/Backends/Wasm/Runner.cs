@@ -76,7 +76,7 @@ internal sealed class Runner : IAsyncDisposable
             await TalkAsync(async () =>
             {
                 foreach (var old in _loaded.MakeRoom(module.Length)) await SendAsync(RunnerFrames.OfHead(RunnerFrames.Forget, old)).ConfigureAwait(false);
-                foreach (var (rented, length) in RunnerFrames.Split(RunnerFrames.Module, string.Create(CultureInfo.InvariantCulture, $"{function.Hash}\0{module.Length}"), 0, module))
+                foreach (var (rented, length) in RunnerFrames.Split(RunnerFrames.Module, string.Create(CultureInfo.InvariantCulture, $"{function.Hash}\0{module.Length}\0{function.Pages.Initial}\0{function.Pages.Most}"), 0, module))
                     await SendRentedAsync(rented, length).ConfigureAwait(false);
                 var verdict = await NextAsync().ConfigureAwait(false);
                 var said = Encoding.UTF8.GetString(verdict.Head.Span);

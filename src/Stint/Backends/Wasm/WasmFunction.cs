@@ -7,8 +7,8 @@ namespace Stint.Backends.Wasm;
 /// <summary>What runners need to know of one version of a function; the same for all of its instances.</summary>
 internal sealed class WasmFunction
 {
-    private WasmFunction(FunctionVersion version, WasmInterface kind, byte[] definition, NetworkAccess network) =>
-        (Version, Kind, Definition, Network) = (version, kind, definition, network);
+    private WasmFunction(FunctionVersion version, WasmInterface kind, (uint Initial, uint Most) pages, byte[] definition, NetworkAccess network) =>
+        (Version, Kind, Pages, Definition, Network) = (version, kind, pages, definition, network);
 
     /// <summary>The version.</summary>
     public FunctionVersion Version { get; }
@@ -21,6 +21,9 @@ internal sealed class WasmFunction
 
     /// <summary>How it gets its input.</summary>
     public WasmInterface Kind { get; }
+
+    /// <summary>Pages of its memory: from the beginning, and at most.</summary>
+    public (uint Initial, uint Most) Pages { get; }
 
     /// <summary>Identity of the module, by which runners keep it.</summary>
     public string Hash => Path.GetFileName(Version.Folder)!;
@@ -47,11 +50,11 @@ internal sealed class WasmFunction
         var spec = version.Spec.Wasm ?? throw new InstanceStartException($"{version.Name} is no WebAssembly function");
         try
         {
-            var module = WasmModule.Read(File.ReadAllBytes(Path.Combine(version.Folder!, ModuleFile.BundleName)), spec);
-            var definition = RunnerFrames.OfFunction(KeyOf(version), Path.GetFileName(version.Folder)!, version.Name.Name, module.Interface, spec, version.Spec.Env);
-            return new WasmFunction(version, module.Interface, definition, spec.Network ?? byDefault);
+            var (kind, initial, most) = ModuleFile.ReadFacts(version.Folder!);
+            var definition = RunnerFrames.OfFunction(KeyOf(version), Path.GetFileName(version.Folder)!, version.Name.Name, kind, spec, version.Spec.Env);
+            return new WasmFunction(version, kind, (initial, most), definition, spec.Network ?? byDefault);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ModuleRejectedException)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new InstanceStartException($"the module of {version.Name} cannot be read: {failure.Message}", failure);
         }

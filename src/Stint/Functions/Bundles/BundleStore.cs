@@ -176,13 +176,14 @@ internal sealed partial class BundleStore : IAsyncDisposable
 
     private BundleLease GetOrTake(WasmSpec wasm, string codeFolder)
     {
-        var (module, hash) = ModuleFile.Take(wasm, codeFolder);
+        var (module, facts, hash) = ModuleFile.Take(wasm, codeFolder);
         if (TryLease(hash) is { } present) return present;
         var copy = Path.Combine(_staging, Guid.NewGuid().ToString("N"));
         try
         {
             CodeTree.MakeFolder(copy);
             File.WriteAllBytes(Path.Combine(copy, ModuleFile.BundleName), module);
+            File.WriteAllText(Path.Combine(copy, ModuleFile.FactsName), facts);
             // Two functions may bring the same module; the second copy was for nothing.
             return TryLease(hash) ?? Place(copy, hash);
         }

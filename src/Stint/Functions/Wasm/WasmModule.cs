@@ -22,11 +22,14 @@ internal sealed record WasmModule
     /// <summary>Pages that its memory has from the beginning.</summary>
     public required uint InitialPages { get; init; }
 
-    /// <summary>Offset and length of the memory section's content, whose limits are lowered.</summary>
-    public required (int SectionAt, int ContentAt, int ContentLength) MemorySection { get; init; }
+    /// <summary>Pages that its memory may have: by its own word, or the function's.</summary>
+    public required uint MaxPages { get; init; }
 
-    /// <summary>Pages that its memory may have by its own word; null = as many as there are.</summary>
-    public required uint? MaxPages { get; init; }
+    /// <summary>Where its imports lie.</summary>
+    public required ImportsPlace Imports { get; init; }
+
+    /// <summary>Where its memory section begins, and where what follows it.</summary>
+    public required (int At, int End) MemorySection { get; init; }
 
     /// <summary>Checks a module.</summary>
     /// <param name="bytes">The file.</param>
@@ -47,7 +50,7 @@ internal sealed record WasmModule
         var most = (uint)spec.MemoryMiB * (1 << 20) / PageBytes;
         if (memory.Initial > most)
             throw new ModuleRejectedException(string.Create(CultureInfo.InvariantCulture, $"the module begins with {Math.Ceiling(memory.Initial / 16.0)} MiB of memory, more than the function's limit of {spec.MemoryMiB} MiB; raise `memory` in [wasm], or build it with less"));
-        return new WasmModule { Interface = chosen, InitialPages = memory.Initial, MaxPages = memory.Most, MemorySection = sections.MemorySection };
+        return new WasmModule { Interface = chosen, InitialPages = memory.Initial, MaxPages = Math.Min(memory.Most ?? most, most), Imports = sections.Imports, MemorySection = sections.MemorySection };
     }
 
     private static void RequirePreamble(ReadOnlySpan<byte> bytes)

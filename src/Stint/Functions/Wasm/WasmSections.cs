@@ -37,8 +37,11 @@ internal sealed class WasmSections
     /// <summary>The limits of its memory in pages.</summary>
     public (uint Initial, uint? Most)? Memory { get; private set; }
 
-    /// <summary>Where the memory section begins, with its id, and where its content lies.</summary>
-    public (int SectionAt, int ContentAt, int ContentLength) MemorySection { get; private set; }
+    /// <summary>Where the memory section begins, with its id, and where what follows it.</summary>
+    public (int At, int End) MemorySection { get; private set; }
+
+    /// <summary>Where the imports lie, or would.</summary>
+    public ImportsPlace Imports { get; private set; } = new(8, 8, 0, 8, 0);
 
     /// <summary>Signature of a function by its index; null when there is none of that index, which V8 refuses.</summary>
     public WasmSignature? SignatureOf(uint function) => function < _functionTypes.Count ? Signature(_functionTypes[(int)function]) : null;
@@ -70,9 +73,10 @@ internal sealed class WasmSections
         {
             case TypeSection:
                 ReadTypes(ref content);
+                Imports = new(content.End, content.End, 0, content.End, 0); // right after the types, if there are none
                 return true;
             case ImportSection:
-                ReadImports(ref content);
+                ReadImports(ref content, at);
                 return true;
             case FunctionSection:
                 ReadFunctions(ref content);
@@ -81,7 +85,7 @@ internal sealed class WasmSections
                 ReadTables(ref content);
                 return true;
             case MemorySectionId:
-                MemorySection = (at, content.At, content.End - content.At);
+                MemorySection = (at, content.End);
                 ReadMemories(ref content);
                 return true;
             case ExportSection:
@@ -129,9 +133,10 @@ internal sealed class WasmSections
         if (!WasmSignature.IsType(type)) throw content.Malformed($"0x{type:x2} is no value type of WebAssembly 2.0");
     }
 
-    private void ReadImports(ref WasmReader content)
+    private void ReadImports(ref WasmReader content, int section)
     {
         var count = content.Count("imports");
+        Imports = new(section, content.At, content.End - content.At, content.End, count);
         if (count > MaxImports) throw content.Malformed($"there are {count:N0} imports");
         for (var i = 0; i < count; i++)
         {
@@ -216,3 +221,11 @@ internal sealed class WasmSections
         });
     }
 }
+
+/// <summary>Where a module's imports lie; where there are none, the place for them.</summary>
+/// <param name="SectionAt">Where the section begins, with its id.</param>
+/// <param name="EntriesAt">Where the first import begins.</param>
+/// <param name="EntriesLength">Bytes of all imports.</param>
+/// <param name="SectionEnd">What follows the section.</param>
+/// <param name="Count">Imports.</param>
+internal readonly record struct ImportsPlace(int SectionAt, int EntriesAt, int EntriesLength, int SectionEnd, int Count);
