@@ -8,6 +8,7 @@ namespace Stint.EndToEnd.Dialects;
 public sealed class FunLessFunctionsTests(FunLessDaemon shared) : IClassFixture<FunLessDaemon>
 {
     private const string Mqtt = """{"type":"mqtt","params":{"host":"127.0.0.1","port":"1","topic":"a/b"}}""";
+    private const string Kafka = """{"type":"kafka","params":{}}""";
     private const string CouchDb = """{"type":"couchdb","params":{"url":"http://127.0.0.1:1/db","username":"u","password":"p"}}""";
 
     private StintDaemon Daemon => shared.Daemon;
@@ -108,7 +109,7 @@ public sealed class FunLessFunctionsTests(FunLessDaemon shared) : IClassFixture<
         var echo = await FlModules.EchoAsync();
         AssertJson((201, """{"data":{"name":"ev1","events":[{"status":"success"}],"events_metadata":{"successful":1,"failed":0,"total":1}}}"""), await Fl.CreateAsync("_", "ev1", echo, ("events", $"[{Mqtt}]")));
         AssertJson((207, """{"data":{"name":"ev2","events":[{"status":"success"},{"status":"error","message":":not_implemented"}],"events_metadata":{"successful":1,"failed":1,"total":2}}}"""),
-            await Fl.CreateAsync("_", "ev2", echo, ("events", $$"""[{{Mqtt}},{"type":"kafka","params":{}}]""")));
+            await Fl.CreateAsync("_", "ev2", echo, ("events", $"[{Mqtt},{Kafka}]")));
         AssertJson((201, """{"data":{"name":"ev3","sinks":[{"status":"success"}],"sinks_metadata":{"successful":1,"failed":0,"total":1}}}"""), await Fl.CreateAsync("_", "ev3", echo, ("sinks", $"[{CouchDb}]")));
         AssertJson((207, """{"data":{"name":"ev4","events":[{"status":"success"}],"events_metadata":{"successful":1,"failed":0,"total":1},"sinks":[{"status":"error","message":":not_implemented"}],"sinks_metadata":{"successful":0,"failed":1,"total":1}}}"""),
             await Fl.CreateAsync("_", "ev4", echo, ("events", $"[{Mqtt}]"), ("sinks", """[{"type":"paper","params":{}}]""")));
