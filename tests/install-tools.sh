@@ -4,7 +4,7 @@ set -euo pipefail
 
 # program or file : package
 needed=(
-    bwrap:bubblewrap setpriv:util-linux ps:procps python3:python3 node:nodejs npm:npm curl:curl zip:zip gcc:gcc promtool:prometheus coap-client-notls:libcoap3-bin
+    bwrap:bubblewrap setpriv:util-linux ps:procps python3:python3 node:nodejs npm:npm curl:curl zip:zip gcc:gcc promtool:prometheus coap-client-notls:libcoap3-bin wat2wasm:wabt
     /usr/include/stdlib.h:libc6-dev
 )
 

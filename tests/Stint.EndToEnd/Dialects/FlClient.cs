@@ -13,7 +13,7 @@ internal sealed class FlClient : IDisposable
     public FlClient(int port, string? token)
     {
         Http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = new Uri($"http://localhost:{port}/"), Timeout = TimeSpan.FromSeconds(100) };
-        Http.DefaultRequestHeaders.UserAgent.ParseAdd("OpenAPI-Generator/1.0.0/go");
+        Http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "OpenAPI-Generator/1.0.0/go");
         Http.DefaultRequestHeaders.Accept.ParseAdd("application/json");
         if (token is not null) Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
@@ -57,6 +57,23 @@ internal sealed class FlClient : IDisposable
     /// <summary><c>fl fn invoke</c>.</summary>
     public Task<(int Status, string Body)> InvokeAsync(string module, string name, string? json = "{\"args\":{}}") => SendAsync("POST", $"v1/fn/{module}/{name}", json);
 
-    /// <summary>Whether two texts are the same JSON.</summary>
-    public static bool Same(string one, string other) => JsonElement.DeepEquals(JsonDocument.Parse(one).RootElement, JsonDocument.Parse(other).RootElement);
+    /// <summary>An answer with this status and this JSON.</summary>
+    public static void AssertJson((int Status, string Body) expected, (int Status, string Body) actual)
+    {
+        Assert.True(expected.Status == actual.Status, $"status {actual.Status}: {actual.Body}");
+        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(expected.Body).RootElement, JsonDocument.Parse(actual.Body).RootElement), actual.Body);
+    }
+
+    /// <summary>422 for the name.</summary>
+    public static void AssertInvalid((int Status, string Body) answer, string message) => AssertJson((422, JsonSerializer.Serialize(new { errors = new { name = new[] { message } } })), answer);
+
+    /// <summary>A refusal's status and FunLess's word for it.</summary>
+    public static (int Status, string? Detail) Fault((int Status, string Body) answer) => (answer.Status, Detail(answer.Body));
+
+    /// <summary>FunLess's word in a refusal.</summary>
+    public static string? Detail(string body)
+    {
+        var root = JsonDocument.Parse(body).RootElement;
+        return root.TryGetProperty("errors", out var errors) && errors.TryGetProperty("detail", out var detail) ? detail.GetString() : body;
+    }
 }

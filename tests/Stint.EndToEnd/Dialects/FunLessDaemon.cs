@@ -34,9 +34,9 @@ public sealed class FunLessDaemon : SharedDaemon
     /// <inheritdoc/>
     public override async Task DisposeAsync()
     {
-        Guest.Dispose();
-        Admin.Dispose();
-        Nobody.Dispose();
+        Guest?.Dispose();
+        Admin?.Dispose();
+        Nobody?.Dispose();
         await base.DisposeAsync();
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Stint.EndToEnd.Fixtures;
+using static Stint.EndToEnd.Dialects.FlClient;
 
 namespace Stint.EndToEnd.Dialects;
 
@@ -194,20 +195,4 @@ public sealed class FunLessTests(FunLessDaemon shared) : IClassFixture<FunLessDa
 
     private async Task<List<string>> NamesAsync(string path) =>
         [.. JsonDocument.Parse((await Fl.SendAsync("GET", path)).Body).RootElement.GetProperty("data").EnumerateArray().Select(static item => item.GetProperty("name").GetString()!)];
-
-    private static void AssertJson((int Status, string Body) expected, (int Status, string Body) actual)
-    {
-        Assert.True(expected.Status == actual.Status, $"status {actual.Status}: {actual.Body}");
-        Assert.True(FlClient.Same(expected.Body, actual.Body), actual.Body);
-    }
-
-    private static void AssertInvalid((int Status, string Body) answer, string message) => AssertJson((422, JsonSerializer.Serialize(new { errors = new { name = new[] { message } } })), answer);
-
-    private static (int Status, string? Detail) Fault((int Status, string Body) answer) => (answer.Status, Detail(answer.Body));
-
-    private static string? Detail(string body)
-    {
-        var root = JsonDocument.Parse(body).RootElement;
-        return root.TryGetProperty("errors", out var errors) && errors.TryGetProperty("detail", out var detail) ? detail.GetString() : body;
-    }
 }

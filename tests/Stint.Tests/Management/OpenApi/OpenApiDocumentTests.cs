@@ -1,0 +1,77 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Stint.Hosting;
+using Stint.Management.OpenApi;
+using Stint.Tests.Functions;
+
+namespace Stint.Tests.Management.OpenApi;
+
+/// <summary>The document is made of the routes themselves: a route that is added, changed or not described shows here.</summary>
+public sealed class OpenApiDocumentTests
+{
+    [Fact]
+    public void The_page_in_the_repository_is_that_of_the_routes() => GeneratedPage.AssertCurrent(Encoding.UTF8.GetString(Document()), "docs", "openapi.json");
+
+    [Fact]
+    public void Every_route_of_every_API_is_in_it()
+    {
+        var paths = JsonDocument.Parse(Document()).RootElement.GetProperty("paths");
+        foreach (var (path, method) in new[] { ("/stint/v1/functions/{name}", "put"), ("/upload", "post"), ("/system/functions", "get"), ("/v1/fn/{module}/{function}", "post"), ("/v1/admin/subjects", "post"), ("/healthz", "head"), ("/openapi.json", "get") })
+            Assert.True(paths.GetProperty(path).TryGetProperty(method, out _), path);
+        var routes = Routes().DataSources.SelectMany(static source => source.Endpoints).OfType<RouteEndpoint>().Where(static route => !route.RoutePattern.Parameters.Any(static parameter => parameter.IsCatchAll)).ToArray();
+        Assert.Equal(routes.Sum(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Count ?? 1), paths.EnumerateObject().Sum(static path => path.Value.EnumerateObject().Count()));
+    }
+
+    [Fact]
+    public void It_holds_together()
+    {
+        var root = JsonDocument.Parse(Document()).RootElement;
+        Assert.Equal("3.1.0", root.GetProperty("openapi").GetString());
+        var schemas = root.GetProperty("components").GetProperty("schemas").EnumerateObject().Select(static schema => schema.Name).ToHashSet();
+        var ids = new HashSet<string>();
+        foreach (var path in root.GetProperty("paths").EnumerateObject())
+        {
+            foreach (var operation in path.Value.EnumerateObject().Select(static method => method.Value))
+            {
+                Assert.True(ids.Add(operation.GetProperty("operationId").GetString()!), path.Name);
+                Assert.NotEmpty(operation.GetProperty("responses").EnumerateObject());
+                // Each parameter of the path is declared, and no other.
+                var declared = operation.TryGetProperty("parameters", out var parameters) ? parameters.EnumerateArray().Where(static one => one.GetProperty("in").GetString() == "path").Select(static one => one.GetProperty("name").GetString()).ToArray() : [];
+                Assert.Equal(path.Name.Split('{').Skip(1).Select(static part => part[..part.IndexOf('}', StringComparison.Ordinal)]), declared);
+            }
+        }
+        foreach (var reference in References(root)) Assert.Contains(reference.Replace("#/components/schemas/", "", StringComparison.Ordinal), schemas);
+    }
+
+    [Fact]
+    public void A_route_without_a_description_is_found_out()
+    {
+        var app = WebApplication.CreateEmptyBuilder(new WebApplicationOptions()).Build();
+        IEndpointRouteBuilder routes = app;
+        routes.MapGet("/secret", static (HttpContext _) => Task.CompletedTask);
+        Assert.Contains("/secret", Assert.Throws<InvalidOperationException>(() => OpenApiDocument.Write(routes.DataSources)).Message, StringComparison.Ordinal);
+    }
+
+    private static byte[] Document() => OpenApiDocument.Write(Routes().DataSources);
+
+    // The routes that a daemon has, with nothing behind them.
+    private static IEndpointRouteBuilder Routes()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddRoutingCore();
+        IEndpointRouteBuilder routes = builder.Build();
+        ManagementEndpoint.Map(routes, null!, static () => true, null!, static () => [], null!, null!, static () => { });
+        return routes;
+    }
+
+    private static IEnumerable<string> References(JsonElement at) => at.ValueKind switch
+    {
+        JsonValueKind.Object => at.EnumerateObject().SelectMany(static member => member.Name == "$ref" ? [member.Value.GetString()!] : References(member.Value)),
+        JsonValueKind.Array => at.EnumerateArray().SelectMany(References),
+        _ => [],
+    };
+}
