@@ -79,6 +79,9 @@ internal sealed record FunctionSpec
     /// <summary><c>secrets</c>: secrets of the function's module that it sees as files, and no others.</summary>
     public IReadOnlyList<string> Secrets { get; init; } = [];
 
+    /// <summary><c>[async]</c>: how asynchronous calls are run; null = as the daemon's options say.</summary>
+    public AsyncSpec? Async { get; init; }
+
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
 

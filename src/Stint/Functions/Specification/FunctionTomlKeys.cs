@@ -60,6 +60,8 @@ internal static class FunctionTomlKeys
             "More free words, which OpenFaaS's clients keep apart from labels.", "empty"),
         Key("requests", new TextTableKind(TextNames.Any), s => s.Requests, (s, v) => s with { Requests = v },
             "Resources that OpenFaaS's clients ask to be set aside; only shown.", "empty"),
+        Key("async", new TableKind<AsyncSpec>(AsyncKeys.Section, new AsyncSpec()), s => s.Async, (s, v) => s with { Async = v },
+            "How asynchronous calls are run, see below.", "none"),
     ]);
 
     /// <summary>Keys of <c>[process]</c>.</summary>

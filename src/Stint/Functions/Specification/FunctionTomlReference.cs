@@ -12,6 +12,8 @@ internal static class FunctionTomlReference
         var page = new StringBuilder(Introduction);
         page.Append("\n## Keys of the function\n\nThey stand at the top of the file, before the first `[table]`; `env`, `labels`, `annotations` and `requests` are tables of their own.\n\n");
         AppendTable(page, FunctionTomlKeys.Function);
+        page.Append("\n## `[async]`: asynchronous calls\n\n[async.md](async.md) shows what becomes of them.\n\n");
+        AppendTable(page, AsyncKeys.Section);
         page.Append("\n## `[process]`: in the process sandbox\n\nEach instance is a process tree of its own in a sandbox of the host's kernel.\n\n");
         AppendTable(page, FunctionTomlKeys.Process);
         page.Append("""
