@@ -20,9 +20,9 @@ public sealed partial class KnowledgeTests
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
         ["Ingress"] = ["Invocations", "Deliveries"],
-        ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
+        ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
-        ["Checks"] = ["Backends", "Hosting", "Network"],
+        ["Checks"] = ["Backends", "Deliveries", "Hosting", "Network"],
     };
 
     [Fact]

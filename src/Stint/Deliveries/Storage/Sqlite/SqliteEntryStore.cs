@@ -186,16 +186,30 @@ internal sealed class SqliteEntryStore : IEntryStore
     });
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<LaneKey>> ReviveAsync(EntryFilter filter) => _commits.RunAsync<IReadOnlyList<LaneKey>>(() =>
+    public Task<(int Count, IReadOnlyList<LaneKey> Lanes)> ReviveAsync(EntryFilter filter) => _commits.RunAsync<(int, IReadOnlyList<LaneKey>)>(() =>
     {
-        var lanes = new HashSet<LaneKey>();
-        foreach (var row in _sql.Select(EntryStatements.Where(filter with { IsDead = true }), statement => EntryStatements.Bind(statement, filter)))
+        var rows = _sql.Select(EntryStatements.Where(filter) + " AND owner IS NULL", statement => EntryStatements.Bind(statement, filter));
+        foreach (var row in rows)
         {
-            Revive(row);
-            lanes.Add(new LaneKey(row.Lane, row.Kind, row.Function));
+            if (row.IsDead) Revive(row);
+            else _sql.Hasten.Bind(1, row.Number).Run();
         }
-        return [.. lanes];
+        return (rows.Count, [.. rows.Select(static row => new LaneKey(row.Lane, row.Kind, row.Function)).Distinct()]);
     });
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<(FunctionName Function, DateTimeOffset Accepted)>> OldestCallsAsync()
+    {
+        var functions = Usage.Functions.Where(static entry => entry.Value.Calls > 0).Select(static entry => entry.Key).ToList();
+        return ReadAsync<IReadOnlyList<(FunctionName, DateTimeOffset)>>(database =>
+        {
+            using var rows = database.PrepareOnce("SELECT accepted FROM entries WHERE lane = ?1 AND state = 0 ORDER BY number LIMIT 1");
+            var oldest = new List<(FunctionName, DateTimeOffset)>();
+            foreach (var function in functions)
+                if (rows.Reset().Bind(1, $"{Entry.CallKind}:{function}").Step()) oldest.Add((function, DateTimeOffset.FromUnixTimeMilliseconds(rows.Int64(0))));
+            return oldest;
+        });
+    }
 
     /// <inheritdoc/>
     public Task<int> DropAsync(EntryFilter filter) => _commits.RunAsync(() =>
