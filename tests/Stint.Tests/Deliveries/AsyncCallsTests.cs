@@ -25,7 +25,7 @@ public sealed class AsyncCallsTests
         };
         await rig.BeginAsync();
         Assert.Null(await rig.AcceptAsync("a"));
-        await Wait.UntilAsync(() => rig.Usage.Calls == 0);
+        await Wait.UntilAsync(() => rig.IsIdle);
         Assert.Equal(("a", "POST", "/p", "q=1"), (seen!.CallId, seen.Method, seen.Path, seen.Query));
         Assert.True(seen.Headers.TryGet("X-Test", out var value) && value == "yes");
         Assert.Empty(await rig.ListAsync());
@@ -49,7 +49,7 @@ public sealed class AsyncCallsTests
         await rig.BeginAsync();
         var call = new Invocation { Function = StoreFolder.Name(), CallId = "long", BodyStream = PipeReader.Create(new ReadOnlySequence<byte>(body)) };
         Assert.Null(await rig.Calls.AcceptAsync(call));
-        await Wait.UntilAsync(() => rig.Usage.Calls == 0);
+        await Wait.UntilAsync(() => rig.IsIdle);
         Assert.Equal(body, seen);
     }
 
@@ -59,10 +59,10 @@ public sealed class AsyncCallsTests
         await using var rig = new CallsRig();
         await rig.BeginAsync();
         for (var i = 0; i < 3; i++) Assert.Null(await rig.AcceptAsync("a"));
-        await Wait.UntilAsync(() => rig.Usage.Calls == 0);
+        await Wait.UntilAsync(() => rig.IsIdle);
         Assert.Null(await rig.AcceptAsync("a"));
         Assert.Null(await rig.AcceptAsync("b"));
-        await Wait.UntilAsync(() => rig.Tries.Any(static one => one.CallId == "b") && rig.Usage.Calls == 0);
+        await Wait.UntilAsync(() => rig.Tries.Any(static one => one.CallId == "b") && rig.IsIdle);
         Assert.Equal(["a", "b"], rig.Tries.Select(static one => one.CallId));
     }
 
@@ -88,7 +88,7 @@ public sealed class AsyncCallsTests
         rig.Function = _ => Task.FromResult(kind == Outcome.Answered ? CallsRig.Answer("x", status) : Reply.Failure(kind, "no"));
         await rig.BeginAsync();
         await rig.AcceptAsync("a");
-        await rig.AdvanceUntilAsync(() => rig.Usage.Calls == 0, 200);
+        await rig.AdvanceUntilAsync(() => rig.IsIdle, 200);
         Assert.Equal(tries, rig.Tries.Count);
         var dead = await rig.ListAsync(dead: true);
         Assert.Equal(dies, dead.Count == 1);
@@ -110,12 +110,12 @@ public sealed class AsyncCallsTests
         await rig.AcceptAsync("a");
         await rig.AdvanceUntilAsync(() => rig.Tries.Count >= 6, 200);
         busy = false;
-        await rig.AdvanceUntilAsync(() => rig.Usage.Calls == 0, 200);
+        await rig.AdvanceUntilAsync(() => rig.IsIdle, 200);
         Assert.Empty(await rig.ListAsync());
 
         busy = true;
         await rig.AcceptAsync("old");
-        await rig.AdvanceUntilAsync(() => rig.Usage.DeadCalls == 1, 1000);
+        await rig.AdvanceUntilAsync(() => rig.Usage.DeadCalls == 1 && rig.IsIdle, 1000);
         Assert.Contains("max-age", (await rig.ListAsync(dead: true))[0].Reason, StringComparison.Ordinal);
     }
 
@@ -126,7 +126,7 @@ public sealed class AsyncCallsTests
         rig.Function = static _ => Task.FromResult(CallsRig.Answer("no", 503));
         await rig.BeginAsync();
         await rig.AcceptAsync("a");
-        await rig.AdvanceUntilAsync(() => rig.Usage.DeadCalls == 1, 100);
+        await rig.AdvanceUntilAsync(() => rig.Usage.DeadCalls == 1 && rig.IsIdle, 100);
         var at = rig.Tries.Select(static one => one.At).ToList();
         Assert.Equal(6, at.Count);
         for (var i = 1; i < at.Count; i++)
@@ -144,7 +144,7 @@ public sealed class AsyncCallsTests
         rig.Function = static _ => Task.FromResult(CallsRig.Answer("later", 429, ("Retry-After", "90")));
         await rig.BeginAsync();
         await rig.AcceptAsync("a");
-        await rig.AdvanceUntilAsync(() => rig.Usage.DeadCalls == 1, 1000);
+        await rig.AdvanceUntilAsync(() => rig.Usage.DeadCalls == 1 && rig.IsIdle, 1000);
         var at = rig.Tries.Select(static one => one.At).ToList();
         Assert.True(at[1] - at[0] >= TimeSpan.FromSeconds(90));
     }
@@ -157,7 +157,7 @@ public sealed class AsyncCallsTests
         rig.Function = call => Task.FromResult(call.CallId == "1" && Interlocked.Decrement(ref failures) >= 0 ? CallsRig.Answer("no", 500) : CallsRig.Answer("ok"));
         for (var i = 0; i < 40; i++) await rig.AcceptAsync($"{i}");
         await rig.BeginAsync();
-        await rig.AdvanceUntilAsync(() => rig.Usage.Calls == 0);
+        await rig.AdvanceUntilAsync(() => rig.IsIdle);
         Assert.Equal(["0", "1", "1", "1", .. Enumerable.Range(2, 38).Select(static i => $"{i}")], rig.Tries.Select(static one => one.CallId));
     }
 
@@ -168,7 +168,7 @@ public sealed class AsyncCallsTests
         rig.Function = static call => Task.FromResult(CallsRig.Answer("x", call.CallId == "1" ? 500 : 200));
         for (var i = 0; i < 3; i++) await rig.AcceptAsync($"{i}");
         await rig.BeginAsync();
-        await rig.AdvanceUntilAsync(() => rig.Usage.Calls == 0);
+        await rig.AdvanceUntilAsync(() => rig.IsIdle);
         Assert.Equal(["0", "1", "2"], rig.Tries.Select(static one => one.CallId));
         Assert.Equal("1", Assert.Single(await rig.ListAsync(dead: true)).Id);
     }
@@ -191,7 +191,7 @@ public sealed class AsyncCallsTests
         await rig.BeginAsync();
         await Wait.UntilAsync(() => Volatile.Read(ref running) == 3);
         gate.Release(20);
-        await Wait.UntilAsync(() => rig.Usage.Calls == 0);
+        await Wait.UntilAsync(() => rig.IsIdle);
         Assert.Equal(3, most);
         Assert.Equal(20, rig.Tries.Select(static one => one.CallId).Distinct().Count());
     }
@@ -207,7 +207,7 @@ public sealed class AsyncCallsTests
         await using var second = new CallsRig(folder);
         Assert.Equal(5, second.Usage.Calls);
         await second.BeginAsync();
-        await Wait.UntilAsync(() => second.Usage.Calls == 0);
+        await Wait.UntilAsync(() => second.IsIdle);
         Assert.Equal(["0", "1", "2", "3", "4"], second.Tries.Select(static one => one.CallId).Order());
     }
 
@@ -253,7 +253,7 @@ public sealed class AsyncCallsTests
         }
         await using var second = new CallsRig(folder);
         await second.BeginAsync();
-        await Wait.UntilAsync(() => second.Usage.Calls == 0);
+        await Wait.UntilAsync(() => second.IsIdle);
         Assert.Equal("a", Assert.Single(second.Tries).CallId);
     }
 
@@ -269,7 +269,7 @@ public sealed class AsyncCallsTests
         var (count, lanes) = await rig.Slot.Store!.ReviveAsync(new(IsDead: true));
         Assert.Equal(2, count);
         foreach (var lane in lanes) rig.Calls.Wake(lane);
-        await Wait.UntilAsync(() => rig.Usage is { Calls: 0, DeadCalls: 0 });
+        await Wait.UntilAsync(() => rig.Usage.DeadCalls == 0 && rig.IsIdle);
         Assert.Equal(2, rig.Tries.Count);
     }
 
@@ -309,7 +309,7 @@ public sealed class AsyncCallsTests
         rig.Function = call => Task.FromResult(answers[call.CallId]);
         foreach (var id in answers.Keys) await rig.AcceptAsync(id);
         await rig.BeginAsync();
-        await Wait.UntilAsync(() => rig.Usage is { Calls: 0, Deliveries: 0 });
+        await Wait.UntilAsync(() => rig.IsIdle);
         var delivered = Assert.Single(kind.Delivered);
         Assert.Equal(("good", 201, "text/x-test", "result"), (delivered.CallId, delivered.Status, delivered.ContentType, Encoding.UTF8.GetString(delivered.Body.Span)));
     }
@@ -323,7 +323,7 @@ public sealed class AsyncCallsTests
         rig.Function = call => Task.FromResult(answers[call.CallId]());
         foreach (var id in answers.Keys) Assert.Null(await rig.Calls.AcceptAsync(CallsRig.Call(id, headers: new HeaderList { { "X-Callback-Url", "http://192.0.2.7/done" } })));
         await rig.BeginAsync();
-        await Wait.UntilAsync(() => kind.Delivered.Count == 3 && rig.Usage.Deliveries == 0);
+        await Wait.UntilAsync(() => kind.Delivered.Count == 3 && rig.IsIdle);
         Assert.Equal(["broken 500 sorry", "gone 404 nobody\n", "good 201 result"], kind.Delivered.Select(static one => $"{one.CallId} {one.Status} {Encoding.UTF8.GetString(one.Body.Span)}").Order(StringComparer.Ordinal));
         Assert.All(kind.Delivered, static one => Assert.Equal("{\"url\":\"http://192.0.2.7/done\"}", one.Target));
     }

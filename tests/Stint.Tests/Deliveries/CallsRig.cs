@@ -67,6 +67,9 @@ internal sealed class CallsRig : IAsyncDisposable
 
     public FunctionUsage Usage => Slot.Store!.Usage.Of(StoreFolder.Name());
 
+    /// <summary>Nothing waits or runs, and all of it is on disk and counted.</summary>
+    public bool IsIdle => Usage is { Calls: 0, Deliveries: 0 } && Calls.Running == 0 && Outbox.Running == 0;
+
     public static Reply Answer(string text, int status = 200, params (string Name, string Value)[] headers)
     {
         var list = new HeaderList { { "Content-Type", "text/x-test" } };

@@ -27,6 +27,7 @@ internal sealed class SqliteEntryStore : IEntryStore
     private readonly List<string> _unneeded = [];
     private long _lastNumber;
     private bool? _isFull;
+    private bool _isDisposed;
 
     private SqliteEntryStore(SqliteDatabase writer, SqliteDatabase reader, string path, BodyFiles files, StoreLimits limits, TimeProvider time)
     {
@@ -222,10 +223,13 @@ internal sealed class SqliteEntryStore : IEntryStore
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _commits.DisposeAsync().ConfigureAwait(false);
+        if (_isDisposed) return;
+        _isDisposed = true;
         await _reading.WaitAsync().ConfigureAwait(false);
         _reader.Dispose();
         _reading.Dispose();
+        // Last: whoever closes last moves the log into the file, and a connection that only reads cannot.
+        await _commits.DisposeAsync().ConfigureAwait(false);
     }
 
     private static long Milliseconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds();
