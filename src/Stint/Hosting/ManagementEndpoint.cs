@@ -97,6 +97,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             return context.Response.Body.WriteAsync(OpenApiDocument.Write(routes.DataSources)).AsTask();
         }).Describe(new ApiDescription(area, "This document").Answer(200, "OpenAPI 3.1", "application/json"));
         new ManagementRoutes(platform, endpoints).Map(routes);
+        new AsyncRoutes(platform).Map(routes);
         new TokenRoutes(subjects, access, renewed).Map(routes);
         new TinyFaasRoutes(platform, endpoints).Map(routes);
         new FaasRoutes(platform).Map(routes);

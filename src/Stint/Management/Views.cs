@@ -307,4 +307,7 @@ internal sealed record TokenView(string Name, string Token, DateTimeOffset Expir
 [JsonSerializable(typeof(TokenListView))]
 [JsonSerializable(typeof(TokenRequest))]
 [JsonSerializable(typeof(TokenView))]
+[JsonSerializable(typeof(AsyncListView))]
+[JsonSerializable(typeof(AsyncDetailsView))]
+[JsonSerializable(typeof(AsyncCountView))]
 internal sealed partial class ManagementJson : JsonSerializerContext;

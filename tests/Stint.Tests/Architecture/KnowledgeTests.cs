@@ -21,9 +21,9 @@ public sealed partial class KnowledgeTests
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
         ["Ingress"] = ["Invocations", "Deliveries"],
-        ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
+        ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
-        ["Checks"] = ["Backends", "Hosting", "Network"],
+        ["Checks"] = ["Backends", "Deliveries", "Hosting", "Network"],
     };
 
     [Fact]

@@ -54,7 +54,7 @@ internal sealed class FunLessCalls(Platform platform)
             CallerGone = context.RequestAborted,
         };
         context.Response.Headers["X-Call-Id"] = invocation.CallId;
-        using var reply = await platform.Router.InvokeAsync(invocation).ConfigureAwait(false);
+        using var reply = await platform.InvokeAsync(invocation).ConfigureAwait(false);
         if (reply.Outcome != Outcome.Answered) throw Refuse(context, reply, isWasm: spec?.Wasm is not null);
         var body = reply.Rest is null ? reply.Body : await CollectAsync(reply, context.RequestAborted).ConfigureAwait(false);
         if (reply.Status >= 400) throw new FunLessRefusal(StatusCodes.Status422UnprocessableEntity, $"the function answered with status {reply.Status}", $"Error: {Shown(body, reply.Status)}");
