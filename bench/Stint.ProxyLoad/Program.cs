@@ -3,13 +3,13 @@
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
-using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Ingress.Http;
 using Stint.Invocations;
 using Stint.Pools;
 using Stint.ProxyLoad;
 using Stint.Telemetry.Logs;
+using Stint.Tests.Deliveries;
 
 // As src/Stint/Program.cs.
 Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
@@ -28,7 +28,7 @@ var version = new FunctionVersion
 using var budget = new HostBudget(1000, 10, TimeProvider.System);
 await using var pool = new FunctionPool(version, _ => new RunningServer(server, args[2] == "own"), budget, new PoolOptions(), TimeProvider.System, NullLogger.Instance);
 await using var logs = new FunctionLogs(folder.FullName, 1024 * 1024, TimeProvider.System, NullLogger<FunctionLogs>.Instance);
-await using var asyncCalls = new AsyncCalls(pool.InvokeAsync, static _ => null, logs, TimeProvider.System, NullLogger<AsyncCalls>.Instance);
+await using var asyncCalls = UnopenedCalls.Of(pool.InvokeAsync, logs);
 await using var services = (ServiceProvider)new DefaultServiceProviderFactory().CreateServiceProvider(new ServiceCollection());
 var ingress = new HttpIngress(new StintDialect(), pool.InvokeAsync, asyncCalls, 64 * 1024 * 1024, TrustedProxies.None);
 await using var endpoint = new HttpEndpoint(new HttpIngressOptions { Listen = [IPAddress.Loopback], Port = int.Parse(args[0], CultureInfo.InvariantCulture) }, ingress, services, NullLoggerFactory.Instance);

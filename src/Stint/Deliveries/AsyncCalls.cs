@@ -1,158 +1,250 @@
-// Asynchronous calls: accepted with their body copied, run in the background, their end written to the function's log.
+// Asynchronous calls. The caller hears 202 when the call is on disk, and from then on it runs at least once, whatever happens to the daemon:
 //
-// The queue lives in memory: what is in it when the daemon is killed is lost, and a shutdown finishes what it can within the drain time. A queue that survives is a later issue.
+//   AcceptAsync ─▶ store ─▶ the function's lane ─▶ router ─┬▶ answered: done, and in the same transaction what follows (callback, sinks) is in the outbox
+//                    ▲                                     ├▶ to be tried again: later, with back-off
+//                    └─────────────────────────────────────┘  no use: a dead letter (stint async)
+//
+// Verdicts.cs says which is which.
 using System.Buffers;
-using System.Threading.Channels;
+using System.IO.Pipelines;
+using System.Text.Json;
+using Stint.Deliveries.Callbacks;
+using Stint.Deliveries.Lanes;
+using Stint.Deliveries.Storage;
 using Stint.Invocations;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Deliveries;
 
-/// <summary>Takes over calls whose callers do not wait for the answer.</summary>
-internal sealed partial class AsyncCalls : IAsyncDisposable
+/// <summary>What asynchronous calls need of the rest of the daemon.</summary>
+internal sealed record AsyncParts
 {
-    /// <summary>Calls that may wait; more are refused.</summary>
-    public const int MaxWaiting = 10_000;
+    /// <summary>Where calls are kept.</summary>
+    public required StoreSlot Slot { get; init; }
 
-    /// <summary>Bytes of bodies that may wait; arbitrary, a small part of a small machine's memory.</summary>
-    public const long MaxWaitingBytes = 64 * 1024 * 1024;
+    /// <summary>Runs a call.</summary>
+    public required Func<Invocation, ValueTask<Reply>> Invoke { get; init; }
 
-    private const int Workers = 32;
-    private const int MaxTries = 60;
-    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    /// <summary>Why a function cannot be called at all; null when it can.</summary>
+    public required Func<FunctionName, Reply?> Refuse { get; init; }
 
-    private readonly Channel<Invocation> _queue = Channel.CreateBounded<Invocation>(MaxWaiting);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Func<Invocation, ValueTask<Reply>> _invoke;
-    private readonly Func<FunctionName, Reply?> _refuse;
-    private readonly FunctionLogs _logs;
-    private readonly TimeProvider _time;
-    private readonly ILogger<AsyncCalls> _logger;
-    private readonly Task[] _workers;
-    private long _waitingBytes;
+    /// <summary>How a function's calls are run.</summary>
+    public required Func<FunctionName, AsyncPolicy> Policy { get; init; }
 
-    /// <summary>Starts the workers.</summary>
-    public AsyncCalls(Func<Invocation, ValueTask<Reply>> invoke, Func<FunctionName, Reply?> refuse, FunctionLogs logs, TimeProvider time, ILogger<AsyncCalls> logger)
+    /// <summary>Delivers results.</summary>
+    public required Outbox Outbox { get; init; }
+
+    /// <summary>What follows calls.</summary>
+    public required Followers Followers { get; init; }
+
+    /// <summary>Which callback URLs are acceptable.</summary>
+    public required CallbackRules Callbacks { get; init; }
+
+    /// <summary>Functions' logs.</summary>
+    public required FunctionLogs Logs { get; init; }
+
+    /// <summary>Settings.</summary>
+    public AsyncOptions Options { get; init; } = new();
+
+    /// <summary>The clock.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>The daemon's log.</summary>
+    public required ILogger<AsyncCalls> Logger { get; init; }
+}
+
+/// <summary>Takes over calls whose callers do not wait for the answer.</summary>
+internal sealed partial class AsyncCalls(AsyncParts parts) : IAsyncDisposable
+{
+    private static readonly TimeSpan StoreRetryAfter = TimeSpan.FromSeconds(10);
+
+    private LaneSet? _lanes;
+
+    /// <summary>What became of calls, by function.</summary>
+    public DeliveryCounters Counters { get; } = new();
+
+    /// <summary>Told of each try that came to an answer, with its status.</summary>
+    public Action<FunctionName, int, TimeSpan> Ran { get; set; } = static (_, _, _) => { };
+
+    /// <summary>Calls that are held by this daemon now.</summary>
+    public int Running => _lanes?.Running ?? 0;
+
+    /// <summary>Begins to run calls, with those that an earlier run left. The functions must be in service.</summary>
+    public async Task BeginAsync()
     {
-        (_invoke, _refuse, _logs, _time, _logger) = (invoke, refuse, logs, time, logger);
-        _workers = [.. Enumerable.Range(0, Workers).Select(_ => Task.Run(WorkAsync))];
+        if (parts.Slot.Store is not { } store) return;
+        _lanes = new LaneSet(store, new LaneWork { Terms = TermsOf, TryAsync = TryAsync, Ended = Ended, Places = parts.Options.Concurrency }, parts.Time, parts.Logger);
+        foreach (var lane in await store.LanesAsync().ConfigureAwait(false))
+            if (lane.Kind == Entry.CallKind) _lanes.Wake(lane);
     }
 
-    /// <summary>Takes a call over, its body copied.</summary>
+    /// <summary>Takes a call over: it is on disk when the task ends. A call whose identity is known already is accepted, and not run again.</summary>
     /// <returns>Null when accepted, else the reason why not.</returns>
     public async ValueTask<Reply?> AcceptAsync(Invocation invocation)
     {
-        if (_refuse(invocation.Function) is { } refusal) return refusal;
-        byte[] body;
+        if (parts.Refuse(invocation.Function) is { } refusal) return refusal;
+        if (parts.Slot.Store is not { } store) return Reply.Failure(Outcome.Unavailable, parts.Slot.Problem ?? "", TimeSpan.FromSeconds(60));
+        if (!invocation.Headers.TryGet(CallbackRules.Header, out var callback)) callback = null;
+        else if (parts.Callbacks.Refuse(callback) is { } problem) return Reply.Failure(Outcome.BadRequest, problem);
         try
         {
-            body = await CopyBodyAsync(invocation).ConfigureAwait(false);
+            var spooled = invocation.BodyStream is { } stream ? await parts.Slot.Bodies.WriteAsync(stream, parts.Slot.Room(invocation.Function)).ConfigureAwait(false) : null;
+            if (invocation.BodyStream is not null && spooled is null) return TooMany(invocation.Function);
+            var entry = ToEntry(invocation, callback, spooled);
+            var addition = (await store.AddAsync([entry]).ConfigureAwait(false))[0];
+            if (addition == Addition.TooMany) return TooMany(invocation.Function);
+            if (addition == Addition.Added)
+            {
+                Counters.Of(invocation.Function.ToString()).Accepted();
+                _lanes?.Wake(KeyOf(invocation.Function));
+            }
+            return null;
+        }
+        catch (StoreException failure)
+        {
+            return Reply.Failure(Outcome.Unavailable, $"the call was not accepted: {failure.Message}", StoreRetryAfter);
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException)
         {
             return Reply.Failure(failure is BodyTooLargeException ? Outcome.TooLarge : Outcome.BadRequest, failure.Message);
         }
-        if (Interlocked.Add(ref _waitingBytes, body.Length) > MaxWaitingBytes || !_queue.Writer.TryWrite(Detach(invocation, body)))
-        {
-            Interlocked.Add(ref _waitingBytes, -body.Length);
-            return Reply.Overload(Outcome.Shed, "too many asynchronous calls are waiting; try again later", TimeSpan.FromSeconds(5));
-        }
-        return null;
     }
 
-    /// <summary>Finishes what is queued until the token fires; what is left then is given up, and said so.</summary>
-    public async Task DrainAsync(CancellationToken cancellationToken)
+    /// <summary>A function is no longer deployed: what waits becomes dead letters, so that deploying it again and <c>stint async retry</c> bring it back.</summary>
+    public async Task ForgetAsync(FunctionName function)
     {
-        _queue.Writer.TryComplete();
+        if (parts.Slot.Store is not { } store) return;
         try
         {
-            await Task.WhenAll(_workers).WaitAsync(cancellationToken).ConfigureAwait(false);
+            var count = await store.BuryCallsAsync(function, "the function was removed").ConfigureAwait(false);
+            for (var i = 0; i < count; i++) Counters.Of(function.ToString()).Died();
+            if (count > 0) Buried(parts.Logger, count, function);
         }
-        catch (OperationCanceledException)
+        catch (StoreException failure)
         {
-            GivenUp(_logger, _queue.Reader.Count);
+            _lanes?.Report(failure);
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>A function is deployed, or its policy has changed: its lane is to look again.</summary>
+    public void Wake(FunctionName function)
+    {
+        if (parts.Slot.Store?.Usage.Of(function).Calls > 0) _lanes?.Wake(KeyOf(function));
+    }
+
+    /// <summary>Entries were brought back to life.</summary>
+    public void Wake(LaneKey lane) => _lanes?.Wake(lane);
+
+    /// <summary>Begins no more calls: they stay on disk for the next start. Running ones have until the token fires.</summary>
+    public Task DrainAsync(CancellationToken deadline) => _lanes?.DrainAsync(deadline) ?? Task.CompletedTask;
+
+    /// <summary>Begins no more calls, at once.</summary>
+    public Task StopAsync() => _lanes?.StopAsync() ?? Task.CompletedTask;
+
+    /// <summary>Ends when what ran has been noted; whatever runs calls must have been drained.</summary>
     public async ValueTask DisposeAsync()
     {
-        _queue.Writer.TryComplete();
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_workers).ConfigureAwait(false);
-        _stop.Dispose();
+        if (_lanes is { } lanes) await lanes.DisposeAsync().ConfigureAwait(false);
     }
 
-    private static Invocation Detach(Invocation invocation, byte[] body) => new()
-    {
-        Function = invocation.Function,
-        CallId = invocation.CallId,
-        Method = invocation.Method,
-        Path = invocation.Path,
-        Query = invocation.Query,
-        Headers = invocation.Headers,
-        From = invocation.From,
-        IsFromTrustedProxy = invocation.IsFromTrustedProxy,
-        Scheme = invocation.Scheme,
-        Body = new ReadOnlySequence<byte>(body),
-    };
+    private static LaneKey KeyOf(FunctionName function) => new($"{Entry.CallKind}:{function}", Entry.CallKind, function);
 
-    private static async ValueTask<byte[]> CopyBodyAsync(Invocation invocation)
+    private LaneTerms TermsOf(LaneKey lane)
     {
-        if (invocation.BodyStream is not { } stream) return invocation.Body.ToArray();
-        using var copy = new MemoryStream();
-        await stream.CopyToAsync(copy).ConfigureAwait(false);
-        return copy.ToArray();
+        var policy = parts.Policy(lane.Function);
+        return new LaneTerms(policy.IsOrdered, policy.Concurrency);
     }
 
-    private async Task WorkAsync()
+    private static Reply TooMany(FunctionName function) =>
+        Reply.Overload(Outcome.Shed, $"too many asynchronous calls of {function} are waiting; try again later", TimeSpan.FromSeconds(5));
+
+    private Entry ToEntry(Invocation call, string? callback, (string Name, long Length)? spooled)
     {
+        var headers = new List<string>(call.Headers.Count * 2);
+        foreach (var (name, value) in call.Headers)
+        {
+            headers.Add(name);
+            headers.Add(value);
+        }
+        var head = new CallHead(call.Method, call.Path, call.Query, headers, call.From?.ToString(), call.IsFromTrustedProxy, call.Scheme, callback);
+        // One piece, as a rule: then it is the ingress's own buffer, which is valid until the call has been accepted.
+        var body = spooled is not null ? default : call.Body.IsSingleSegment ? call.Body.First : call.Body.ToArray();
+        return new Entry(Entry.CallKind, KeyOf(call.Function).Lane, call.Function, call.CallId, call.CallId, JsonSerializer.SerializeToUtf8Bytes(head, HeadJson.Default.CallHead),
+            body, spooled?.Name, spooled?.Length ?? body.Length, call.HasOwnCallId, parts.Time.GetUtcNow());
+    }
+
+    private async Task<Verdict> TryAsync(Claimed claimed, CancellationToken abandon)
+    {
+        var entry = claimed.Entry;
+        CallHead head;
         try
         {
-            await foreach (var call in _queue.Reader.ReadAllAsync(_stop.Token).ConfigureAwait(false))
-            {
-                await RunAsync(call).ConfigureAwait(false);
-                Interlocked.Add(ref _waitingBytes, -call.Body.Length);
-            }
+            head = JsonSerializer.Deserialize(entry.Head, HeadJson.Default.CallHead)!;
         }
-        catch (OperationCanceledException)
+        catch (JsonException failure)
         {
-            // stopping
+            return new Verdict(new Ending.Dead(null, $"it cannot be read: {failure.Message}", []));
         }
-    }
-
-    // A platform that is busy is no reason to lose a call that it has accepted; a function that fails has had its chance.
-    private async Task RunAsync(Invocation call)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            using var reply = await _invoke(call).ConfigureAwait(false);
-            await FinishAsync(reply).ConfigureAwait(false);
-            if (reply.Outcome == Outcome.Answered) return;
-            if (reply.Outcome is not (Outcome.Shed or Outcome.Unavailable) || attempt == MaxTries)
-            {
-                _logs.Append(call.Function, "", "system", $"asynchronous call {call.CallId} failed ({reply.Outcome}): {reply.Error}");
-                return;
-            }
-            await Task.Delay(reply.RetryAfter ?? RetryPause, _time, _stop.Token).ConfigureAwait(false);
-        }
-    }
-
-    // Nobody wants the answer, but it is read to its end: breaking it off would break off the function.
-    private static async ValueTask FinishAsync(Reply reply)
-    {
+        FileStream? file = null;
         try
         {
-            if (reply.Rest is { } rest)
-                while (!(await rest.ReadAsync(default).ConfigureAwait(false)).IsEmpty) { }
+            if (entry.File is { } name) file = parts.Slot.Bodies.Open(name);
         }
-        catch (IOException)
+        catch (IOException failure)
         {
-            // It broke off by itself.
+            return new Verdict(new Ending.Dead(null, $"its body is lost: {failure.Message}", []));
         }
-        if (reply.Completion is { } completion) await completion.ConfigureAwait(false);
+        var body = file is null ? null : PipeReader.Create(file);
+        try
+        {
+            return await RunAsync(claimed, head, body).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (body is not null) await body.CompleteAsync().ConfigureAwait(false);
+        }
     }
 
-    [LoggerMessage(400, LogLevel.Warning, "{Count} asynchronous calls were given up at shutdown")]
-    private static partial void GivenUp(ILogger logger, int count);
+    private async Task<Verdict> RunAsync(Claimed claimed, CallHead head, PipeReader? body)
+    {
+        var entry = claimed.Entry;
+        var invocation = new Invocation
+        {
+            Function = entry.Function,
+            CallId = entry.CallId,
+            HasOwnCallId = entry.KeepsId,
+            Method = head.Method,
+            Path = head.Path,
+            Query = head.Query,
+            Headers = ReadHeaders(head.Headers),
+            From = head.From is { } from && System.Net.IPAddress.TryParse(from, out var address) ? address : null,
+            IsFromTrustedProxy = head.IsFromTrustedProxy,
+            Scheme = head.Scheme,
+            Body = body is null ? new ReadOnlySequence<byte>(entry.Body) : default,
+            BodyStream = body,
+            BodyLength = body is null ? null : entry.Length,
+        };
+        var follower = parts.Followers.Find(entry.Function);
+        var began = parts.Time.GetTimestamp();
+        CallEnd end;
+        using (var reply = await parts.Invoke(invocation).ConfigureAwait(false))
+        {
+            end = await CallEnd.OfAsync(reply, head.Callback is null && follower is null ? 0 : parts.Options.MaxResult).ConfigureAwait(false);
+            if (reply.Completion is { } completion) await completion.ConfigureAwait(false);
+        }
+        var took = parts.Time.GetElapsedTime(began);
+        if (_lanes!.IsStopping && end.Kind == CallEndKind.PlatformFailed) return new Verdict(new Ending.Later(parts.Time.GetUtcNow(), false, null, "the daemon stopped while it ran"));
+        Ran(entry.Function, end.Status, took);
+        return Judge(claimed, head, invocation, end, took, follower);
+    }
+
+    private static HeaderList ReadHeaders(IReadOnlyList<string> names)
+    {
+        var headers = new HeaderList();
+        for (var i = 0; i + 1 < names.Count; i += 2) headers.Add(names[i], names[i + 1]);
+        return headers;
+    }
+
+    [LoggerMessage(400, LogLevel.Warning, "{Count} asynchronous calls of {Function} became dead letters: the function was removed")]
+    private static partial void Buried(ILogger logger, int count, FunctionName function);
 }

@@ -85,6 +85,9 @@ internal sealed record FunctionSpec
     /// <summary><c>[[sink]]</c>: where the results of successful calls go.</summary>
     public IReadOnlyList<SinkSpec> Sinks { get; init; } = [];
 
+    /// <summary><c>[async]</c>: how asynchronous calls are run; null = as the daemon's options say.</summary>
+    public AsyncSpec? Async { get; init; }
+
     /// <summary><c>[process]</c>: the function runs in the process sandbox.</summary>
     public ProcessSpec? Process { get; init; }
 

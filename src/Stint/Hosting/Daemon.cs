@@ -55,8 +55,9 @@ internal static partial class Daemon
     {
         // 3.
         var options = platform.Options;
-        var uniFaas = new HttpIngress(new UniFaasDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
-        var meter = new FaasMeter(platform.Router.InvokeAsync, name => platform.Router.Find(name) is not null, TimeProvider.System);
+        var uniFaas = new HttpIngress(new UniFaasDialect(), platform.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
+        var meter = new FaasMeter(platform.InvokeAsync, name => platform.Router.Find(name) is not null, TimeProvider.System);
+        platform.AsyncCalls.Ran = meter.Count;
         var faas = new HttpIngress(new FaasDialect(TimeProvider.System), meter.InvokeAsync, platform.AsyncCalls, options.MaxBodyMiB * 1024L * 1024L, new TrustedProxies(options.TrustedProxies));
         List<EndpointView> endpoints = [];
         await using var management = new ManagementEndpoint(builder, platform, uniFaas, new FaasGateway(faas, meter), () => endpoints);
@@ -73,6 +74,7 @@ internal static partial class Daemon
             // 4.
             await platform.StartAsync(stop).ConfigureAwait(false);
             await platform.Registry.WhenSettledAsync(stop).ConfigureAwait(false);
+            await platform.BeginDeliveriesAsync().ConfigureAwait(false);
             management.IsReady = true;
             invocation.Ready();
             foreach (var endpoint in endpoints) Listening(logger, endpoint.Protocol, endpoint.Url);

@@ -121,6 +121,36 @@ internal sealed record DaemonOptions
     /// <summary><c>grpc-max-message</c> (MiB): the longest gRPC message, in either direction; RESOURCE_EXHAUSTED beyond. Default 4, as in gRPC's own libraries.</summary>
     public int GrpcMaxMessageMiB { get; init; } = 4;
 
+    /// <summary><c>async-disk</c> (MiB): what asynchronous calls and results on their way may take up on disk; a function half of it.</summary>
+    public int AsyncDiskMiB { get; init; } = 1024;
+
+    /// <summary><c>async-max-waiting</c>: asynchronous calls of one function that may wait.</summary>
+    public int AsyncMaxWaiting { get; init; } = 100_000;
+
+    /// <summary><c>async-concurrency</c>: asynchronous calls of all functions that run at a time.</summary>
+    public int AsyncConcurrency { get; init; } = 64;
+
+    /// <summary><c>async-max-result</c> (MiB): the longest answer that goes to a callback or a sink.</summary>
+    public int AsyncMaxResultMiB { get; init; } = 4;
+
+    /// <summary><c>async-retries</c>: <c>retries</c> of functions that do not say.</summary>
+    public int AsyncRetries { get; init; }
+
+    /// <summary><c>async-backoff</c> (seconds): <c>backoff</c> of functions that do not say.</summary>
+    public TimeSpan AsyncBackoff { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary><c>async-max-age</c> (seconds): <c>max-age</c> of functions that do not say.</summary>
+    public TimeSpan AsyncMaxAge { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary><c>async-keep-ids</c> (seconds): how long callers' own <c>X-Call-Id</c>s are remembered after their calls were done.</summary>
+    public TimeSpan AsyncKeepIds { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary><c>async-keep-dead</c> (seconds): how long dead letters are kept.</summary>
+    public TimeSpan AsyncKeepDead { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary><c>callback-allow</c>: addresses or networks that <c>X-Callback-Url</c> may lead to although they are this host's own or link-local. Default none.</summary>
+    public IReadOnlyList<IPNetwork> CallbackAllow { get; init; } = [];
+
     /// <summary><c>trusted-proxies</c>: addresses or networks of proxies before this daemon whose <c>Forwarded</c> and <c>X-Forwarded-…</c> headers functions may see. Default none.</summary>
     public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
 

@@ -26,7 +26,7 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
     {
         if (Options.HttpPort >= 0)
         {
-            var ingress = new HttpIngress(new StintDialect(), platform.Router.InvokeAsync, platform.AsyncCalls, MaxBody, new TrustedProxies(Options.TrustedProxies));
+            var ingress = new HttpIngress(new StintDialect(), platform.InvokeAsync, platform.AsyncCalls, MaxBody, new TrustedProxies(Options.TrustedProxies));
             await StartHttpAsync("http", Options.HttpPort, ingress, cancellationToken).ConfigureAwait(false);
         }
         if (Options.CoapPort >= 0) StartCoap();
@@ -66,7 +66,7 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
 
     private void StartCoap()
     {
-        var ingress = new CoapIngress(platform.Router.InvokeAsync, platform.AsyncCalls, platform.CoapFunctions, MaxBody);
+        var ingress = new CoapIngress(platform.InvokeAsync, platform.AsyncCalls, platform.CoapFunctions, MaxBody);
         var coap = new CoapEndpoint(Options.Listen, Options.CoapPort, Options.CoapMulticast, (int)Math.Min(int.MaxValue, MaxBody), ingress, loggers.CreateLogger<CoapEndpoint>());
         _running.Add((coap, (limit, _) => coap.StopAsync(limit)));
         coap.Start();
@@ -77,7 +77,7 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
     private async Task StartGrpcAsync(CancellationToken cancellationToken)
     {
         var options = new GrpcIngressOptions { Listen = Options.Listen, Port = Options.GrpcPort, MaxMessage = Options.GrpcMaxMessageMiB * 1024 * 1024 };
-        var grpc = new GrpcEndpoint(options, platform.Router.InvokeAsync, platform.AsyncCalls, TimeProvider.System, services, loggers);
+        var grpc = new GrpcEndpoint(options, platform.InvokeAsync, platform.AsyncCalls, TimeProvider.System, services, loggers);
         _running.Add((grpc, (_, deadline) => grpc.StopAsync(deadline)));
         await grpc.StartAsync(cancellationToken).ConfigureAwait(false);
         _ready += grpc.Ready;

@@ -47,6 +47,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly ProcessBackend _processes;
     private readonly IBackend _containers;
     private readonly Autoscaler _scaler;
+    private readonly FollowedCalls _followed;
     private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -106,7 +107,8 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
-            AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refuse, Logs, time, loggers.CreateLogger<AsyncCalls>());
+            Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
+            _followed = new FollowedCalls(Router.InvokeAsync, Deliveries.Followers, Deliveries.Outbox, options.AsyncMaxResultMiB * 1024 * 1024, Logs, time);
         }
         catch
         {
@@ -164,8 +166,11 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Deploys and removes.</summary>
     public Deployer Deployer { get; }
 
+    /// <summary>Asynchronous calls, and results on their way.</summary>
+    public DeliveryParts Deliveries { get; }
+
     /// <summary>Asynchronous calls.</summary>
-    public AsyncCalls AsyncCalls { get; }
+    public AsyncCalls AsyncCalls => Deliveries.Calls;
 
     /// <summary>Tells who observes a function that it would answer differently now; says how many representations were asked for again.</summary>
     public Func<FunctionName, int> Changed { get; set; } = static _ => 0;
@@ -177,6 +182,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
         Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
+        Deliveries.Slot.Problem,
     }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
@@ -192,11 +198,28 @@ internal sealed partial class Platform : IAsyncDisposable
             if (Options.Backend == RuntimeBackend.Docker) NotRunning(_logger, problem);
             else NotIsolated(_logger, problem);
         }
+        Deliveries.Slot.Open();
         // In the background: an engine that hangs concerns nobody who does not need it.
         if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
         Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
+
+    /// <summary>Begins to run asynchronous calls and to deliver results, with those of an earlier run. The functions must be in service.</summary>
+    public async Task BeginDeliveriesAsync()
+    {
+        try
+        {
+            await Deliveries.BeginAsync().ConfigureAwait(false);
+        }
+        catch (IOException failure)
+        {
+            throw new IOException($"the queue of asynchronous calls cannot be read: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>Runs a call where its function is, and has its result delivered where the function wants it. Never throws; the result is awaited once.</summary>
+    public ValueTask<Reply> InvokeAsync(Invocation invocation) => _followed.InvokeAsync(invocation);
 
     /// <summary>Functions as CoAP shows them.</summary>
     public IEnumerable<CoapFunction> CoapFunctions() => Registry.Snapshot.Functions.Values.Where(static function => function.Serving is not null)
@@ -222,21 +245,22 @@ internal sealed partial class Platform : IAsyncDisposable
         return version;
     }
 
-    /// <summary>No new calls; running ones, and asynchronous ones that were accepted, have until the limit; then nothing of any function runs any more.</summary>
+    /// <summary>No new calls; running ones have until the limit, asynchronous ones that do not run yet stay on disk; then nothing of any function runs any more.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
         using var deadline = new CancellationTokenSource(limit, _time);
-        await AsyncCalls.DrainAsync(deadline.Token).ConfigureAwait(false);
+        await Deliveries.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await AsyncCalls.DisposeAsync().ConfigureAwait(false);
+        await AsyncCalls.StopAsync().ConfigureAwait(false);
         await _scaler.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
+        await Deliveries.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);
         await _cleaning.ConfigureAwait(false);
         if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
@@ -336,6 +360,7 @@ internal sealed partial class Platform : IAsyncDisposable
         // A function that was a container's and is none any more.
         if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
+        AsyncCalls.Wake(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
 
@@ -353,6 +378,7 @@ internal sealed partial class Platform : IAsyncDisposable
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Vms.Host.Snapshots.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
+        await AsyncCalls.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 

@@ -17,6 +17,9 @@ internal sealed class Invocation
     /// <summary>The identity of the call: the caller's <c>X-Call-Id</c> or a fresh one.</summary>
     public required string CallId { get; init; }
 
+    /// <summary>The caller chose <see cref="CallId"/>, and may use it again for the same call: an asynchronous one is not run a second time then.</summary>
+    public bool HasOwnCallId { get; init; }
+
     /// <summary>HTTP method, or the protocol's nearest equivalent.</summary>
     public string Method { get; init; } = "POST";
 

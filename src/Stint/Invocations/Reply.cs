@@ -75,6 +75,12 @@ internal sealed class Reply : IDisposable
     /// <summary>A failure for want of capacity, see <see cref="IsOverload"/>.</summary>
     public static Reply Overload(Outcome outcome, string error, TimeSpan retryAfter) => new(outcome) { Error = error, RetryAfter = retryAfter, IsOverload = true };
 
+    /// <summary>The same answer with another stream in place of <see cref="Rest"/>. It takes this one's place, which must not be used or disposed of any more.</summary>
+    public Reply With(IReplyStream rest) => new(Outcome)
+    {
+        Status = Status, Headers = Headers, Body = Body, Rest = rest, Length = Length, Completion = Completion, _rented = Interlocked.Exchange(ref _rented, null),
+    };
+
     /// <summary>Gives the body's buffer back and abandons what has not been streamed.</summary>
     public void Dispose()
     {

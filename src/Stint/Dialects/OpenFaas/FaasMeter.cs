@@ -36,6 +36,17 @@ internal sealed class FaasMeter(Func<Invocation, ValueTask<Reply>> invoke, Func<
         return reply;
     }
 
+    /// <summary>Counts a call that was accepted to be run later, whichever way it came, when it has been run: OpenFaaS's queue calls functions through the gateway.</summary>
+    public void Count(FunctionName function, int status, TimeSpan took)
+    {
+        if (!exists(function)) return;
+        var meter = _functions.GetOrAdd(function, static _ => new FunctionMeter());
+        Interlocked.Increment(ref _invocations);
+        _all.Record(took);
+        meter.Began();
+        meter.Ended(status, took);
+    }
+
     /// <summary>Writes the families.</summary>
     /// <param name="text">Where to.</param>
     /// <param name="replicas">What is deployed, with the number of instances.</param>

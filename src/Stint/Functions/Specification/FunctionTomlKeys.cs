@@ -64,6 +64,8 @@ internal static class FunctionTomlKeys
             "What calls the function besides its callers, see below.", "none"),
         Key("sink", new SinksKind(), s => s.Sinks, (s, v) => s with { Sinks = v },
             "Where the results of successful calls go, see below.", "none"),
+        Key("async", new TableKind<AsyncSpec>(AsyncKeys.Section, new AsyncSpec()), s => s.Async, (s, v) => s with { Async = v },
+            "How asynchronous calls are run, see below.", "none"),
     ]);
 
     /// <summary>Keys of <c>[process]</c>.</summary>

@@ -38,6 +38,8 @@ internal static class FunctionTomlReference
         AppendTable(page, SinkKeys.Mqtt with { Settings = [.. SinkKeys.Mqtt.Settings.Where(static setting => setting.Name is "topic" or "qos" or "retain")] });
         page.Append("\n`type = \"file\"`, a line of JSON for each result:\n\n");
         AppendTable(page, SinkKeys.File);
+        page.Append("\n## `[async]`: asynchronous calls\n\n[async.md](async.md) shows what becomes of them.\n\n");
+        AppendTable(page, AsyncKeys.Section);
         page.Append("\n## `[process]`: in the process sandbox\n\nEach instance is a process tree of its own in a sandbox of the host's kernel.\n\n");
         AppendTable(page, FunctionTomlKeys.Process);
         page.Append("""

@@ -76,10 +76,13 @@ internal sealed class HttpIngress(
         upgrade?.Complete(headers);
         var isAsync = target.IsAsync || request.Headers.ContainsKey(AsyncHeader);
         var from = context.Get<IHttpConnectionFeature>()?.RemoteIpAddress;
+        string? givenId = request.Headers[CallIdHeader];
+        var callId = CallId.Accept(givenId);
         var invocation = new Invocation
         {
             Function = function,
-            CallId = CallId.Accept(request.Headers[CallIdHeader]),
+            CallId = callId,
+            HasOwnCallId = ReferenceEquals(callId, givenId),
             Method = upgrade?.Method ?? request.Method,
             Path = target.Path,
             Query = target.Query,

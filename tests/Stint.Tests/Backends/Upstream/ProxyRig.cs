@@ -14,6 +14,7 @@ using Stint.Functions;
 using Stint.Ingress.Http;
 using Stint.Invocations;
 using Stint.Pools;
+using Stint.Tests.Deliveries;
 using Stint.Tests.Functions;
 using Stint.Telemetry.Logs;
 
@@ -36,7 +37,7 @@ internal sealed class ProxyRig : IAsyncDisposable
         Backend = new FixedBackend(endPoint);
         Pool = new FunctionPool(Version(spec, "v1"), _ => Backend, _budget, new PoolOptions(), TimeProvider.System, NullLogger.Instance);
         _logs = new FunctionLogs(_folder.Path, 1024 * 1024, TimeProvider.System, NullLogger<FunctionLogs>.Instance);
-        _asyncCalls = new AsyncCalls(Pool.InvokeAsync, static _ => null, _logs, TimeProvider.System, NullLogger<AsyncCalls>.Instance);
+        _asyncCalls = UnopenedCalls.Of(Pool.InvokeAsync, _logs);
         var ingress = new HttpIngress(dialect, Pool.InvokeAsync, _asyncCalls, 1024L * 1024 * 1024, trusted);
         _endpoint = new HttpEndpoint(new HttpIngressOptions { Listen = [IPAddress.Loopback], Port = 0 }, ingress, _services, NullLoggerFactory.Instance);
     }

@@ -31,10 +31,13 @@ internal sealed class FunctionCalls(Func<Invocation, ValueTask<Reply>> invoke, F
         var isAsync = IsAsync(call);
         var isLong = body.Length > Invocation.MaxInlineBody;
         var sequence = new ReadOnlySequence<byte>(body);
+        string? givenId = call.Metadata[CallIdKey];
+        var callId = CallId.Accept(givenId);
         return new Invocation
         {
             Function = function,
-            CallId = CallId.Accept(call.Metadata[CallIdKey]),
+            CallId = callId,
+            HasOwnCallId = ReferenceEquals(callId, givenId),
             Method = method.Length == 0 ? HttpMethods.Post : method,
             Path = path.Length == 0 ? "/" : path,
             Query = query,

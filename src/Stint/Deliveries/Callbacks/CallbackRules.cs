@@ -1,0 +1,82 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Stint.Deliveries.Callbacks;
+
+/// <summary>
+/// Where results may be sent: whoever can call a function can name a URL, and is not to reach through us what only this host can reach. Addresses are looked at when they are connected to, so that
+/// a name cannot mean something else by then.
+/// </summary>
+/// <param name="allowed">Networks that are allowed although they are this host's own or link-local.</param>
+internal sealed class CallbackRules(IReadOnlyList<IPNetwork> allowed)
+{
+    /// <summary>The header that names the URL.</summary>
+    public const string Header = "X-Callback-Url";
+
+    private const int MaxLength = 2048; // arbitrary; no server takes longer ones for granted
+
+    /// <summary>Why a URL is not acceptable, for its caller; null when it is, as far as one can tell without looking its name up.</summary>
+    public string? Refuse(string url)
+    {
+        if (url.Length > MaxLength) return $"{Header} is longer than {MaxLength} characters";
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.Host.Length == 0) return $"{Header} must be an absolute URL with http or https, such as http://example.com/done";
+        if (IPAddress.TryParse(uri.IdnHost.Trim('[', ']'), out var address) && !IsAllowed(address)) return $"{Header} {Refusal(address)}";
+        return uri.IdnHost.Equals("localhost", StringComparison.OrdinalIgnoreCase) && !IsAllowed(IPAddress.Loopback) && !IsAllowed(IPAddress.IPv6Loopback) ? $"{Header} {Refusal(IPAddress.Loopback)}" : null;
+    }
+
+    /// <summary>Whether an address may be connected to.</summary>
+    public bool IsAllowed(IPAddress address)
+    {
+        var plain = Plain(address);
+        foreach (var network in allowed)
+            if (network.Contains(plain)) return true;
+        return !IsLocal(plain);
+    }
+
+    /// <summary>Why an address may not.</summary>
+    public static string Refusal(IPAddress address) => $"leads to {address}, which is this host itself, link-local or no single host; the daemon's operator can allow it with --callback-allow";
+
+    /// <summary>Connects to the allowed ones among a host's addresses.</summary>
+    /// <exception cref="CallbackRefusedException">There is none.</exception>
+    public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var addresses = IPAddress.TryParse(context.DnsEndPoint.Host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellationToken).ConfigureAwait(false);
+        var good = Array.FindAll(addresses, IsAllowed);
+        if (good.Length == 0 && addresses.Length > 0) throw new CallbackRefusedException($"{context.DnsEndPoint.Host} {Refusal(addresses[0])}");
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(good, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    // IPv4 comes in several clothes in IPv6: mapped (RFC 4291), compatible (its predecessor), NAT64 (RFC 6052), 6to4 (RFC 3056).
+    private static IPAddress Plain(IPAddress address)
+    {
+        if (address.AddressFamily != AddressFamily.InterNetworkV6) return address;
+        if (address.IsIPv4MappedToIPv6) return address.MapToIPv4();
+        Span<byte> bytes = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out _);
+        if (bytes[..12].SequenceEqual((ReadOnlySpan<byte>)[0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0])) return new IPAddress(bytes[12..]);
+        if (bytes[..12].IndexOfAnyExcept((byte)0) < 0 && bytes[12..].IndexOfAnyExcept((byte)0) >= 0 && !address.Equals(IPAddress.IPv6Loopback)) return new IPAddress(bytes[12..]);
+        return bytes is [0x20, 0x02, ..] ? new IPAddress(bytes[2..6]) : address;
+    }
+
+    private static bool IsLocal(IPAddress address)
+    {
+        if (IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6Multicast || address.IsIPv6SiteLocal || address.Equals(IPAddress.IPv6Any)) return true;
+        if (address.AddressFamily != AddressFamily.InterNetwork) return false;
+        var bytes = address.GetAddressBytes();
+        // 0.0.0.0/8 is this host (RFC 1122), 169.254.0.0/16 link-local (RFC 3927), with the clouds' 169.254.169.254; 224.0.0.0/4 and above are many, or none.
+        return bytes[0] is 0 or 127 or >= 224 || (bytes[0] == 169 && bytes[1] == 254);
+    }
+}
+
+/// <summary>A callback leads where it must not.</summary>
+internal sealed class CallbackRefusedException(string message) : IOException(message);

@@ -1,0 +1,109 @@
+using System.IO.Pipelines;
+using System.Runtime.InteropServices;
+
+namespace Stint.Deliveries.Storage;
+
+/// <summary>
+/// Bodies too large for the database: a file each, durable before the entry that names it is, removed after it. A database would copy them twice (its log, its pages) and hold them in memory for that.
+/// </summary>
+internal sealed partial class BodyFiles
+{
+    private readonly string _folder;
+
+    /// <summary>Opens, or makes, the folder.</summary>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public BodyFiles(string folder)
+    {
+        _folder = folder;
+        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    /// <summary>Copies a body into a new file, which is on disk when the task ends.</summary>
+    /// <param name="body">Read to its end.</param>
+    /// <param name="room">Bytes that there is room for.</param>
+    /// <returns>The file's name and length; null when there is no room.</returns>
+    /// <exception cref="IOException">It cannot be read, or not be written.</exception>
+    public async Task<(string Name, long Length)?> WriteAsync(PipeReader body, long room)
+    {
+        var name = Guid.NewGuid().ToString("N");
+        var path = Path.Combine(_folder, name);
+        try
+        {
+            long length = 0;
+            await using (var file = new FileStream(path, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.Asynchronous, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            }))
+            {
+                while (true)
+                {
+                    var read = await body.ReadAsync().ConfigureAwait(false);
+                    foreach (var piece in read.Buffer)
+                    {
+                        if ((length += piece.Length) > room) break;
+                        await file.WriteAsync(piece).ConfigureAwait(false);
+                    }
+                    body.AdvanceTo(read.Buffer.End);
+                    if (length > room)
+                    {
+                        File.Delete(path);
+                        return null;
+                    }
+                    if (read.IsCompleted) break;
+                }
+                RandomAccess.FlushToDisk(file.SafeFileHandle);
+            }
+            SyncFolder();
+            return (name, length);
+        }
+        catch
+        {
+            Delete(name);
+            throw;
+        }
+    }
+
+    /// <summary>Opens a body.</summary>
+    /// <exception cref="IOException">It is not there.</exception>
+    public FileStream Open(string name) => new(Path.Combine(_folder, name), new FileStreamOptions { Access = FileAccess.Read, Options = FileOptions.Asynchronous | FileOptions.SequentialScan, BufferSize = 0 });
+
+    /// <summary>Removes a body; what cannot be removed now is by the next start's <see cref="Sweep"/>.</summary>
+    public void Delete(string name)
+    {
+        try
+        {
+            File.Delete(Path.Combine(_folder, name));
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // later
+        }
+    }
+
+    /// <summary>Removes bodies that no entry names: a daemon was killed between the two.</summary>
+    public void Sweep(IReadOnlySet<string> known)
+    {
+        foreach (var path in Directory.EnumerateFiles(_folder))
+            if (!known.Contains(Path.GetFileName(path))) Delete(Path.GetFileName(path));
+    }
+
+    // fsync(2): a file's name is durable when its folder is.
+    private void SyncFolder()
+    {
+        const int closeOnExec = 0x80000; // O_RDONLY | O_CLOEXEC
+        var folder = open(_folder, closeOnExec);
+        var failed = folder < 0 || fsync(folder) != 0;
+        var reason = failed ? Marshal.GetLastPInvokeErrorMessage() : "";
+        if (folder >= 0) _ = close(folder);
+        if (failed) throw new IOException($"{_folder} cannot be made durable: {reason}");
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fsync(int descriptor);
+
+    [LibraryImport("libc")]
+    private static partial int close(int descriptor);
+}

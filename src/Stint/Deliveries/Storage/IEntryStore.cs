@@ -1,0 +1,59 @@
+using Stint.Invocations;
+
+namespace Stint.Deliveries.Storage;
+
+/// <summary>
+/// Keeps entries until they have been done, through anything but the loss of the disk. When a task that changes something has ended well, the change is durable. Several daemons may share one:
+/// what is worked on is claimed for a time. All tasks may fail with <see cref="StoreException"/>.
+/// </summary>
+internal interface IEntryStore : IAsyncDisposable
+{
+    /// <summary>What there is, by function; read without waiting.</summary>
+    StoreUsage Usage { get; }
+
+    /// <summary>Adds entries, all or none; the answer is for each.</summary>
+    Task<IReadOnlyList<Addition>> AddAsync(IReadOnlyList<Entry> entries);
+
+    /// <summary>Lanes that have entries to be done.</summary>
+    Task<IReadOnlyList<LaneKey>> LanesAsync();
+
+    /// <summary>Takes entries of a lane that are due, the oldest first, until their bodies get many.</summary>
+    /// <param name="lane">The lane.</param>
+    /// <param name="ordered">No entry is taken before one that was added before it.</param>
+    /// <param name="limit">How many at most.</param>
+    /// <param name="lease">For whom and how long.</param>
+    Task<IReadOnlyList<Claimed>> ClaimAsync(string lane, bool ordered, int limit, Lease lease);
+
+    /// <summary>When an entry of a lane is due, or a lease ends; null when the lane is empty.</summary>
+    Task<DateTimeOffset?> NextDueAsync(string lane, bool ordered);
+
+    /// <summary>Holds entries for longer.</summary>
+    Task RenewAsync(IReadOnlyList<long> numbers, Lease lease);
+
+    /// <summary>Says how a try ended, and what became of what was to be added with it. An entry that somebody has removed meanwhile stays removed, and nothing is added.</summary>
+    Task<IReadOnlyList<Addition>> EndAsync(long number, Ending ending);
+
+    /// <summary>Makes dead letters of what waits for a function, deliveries excepted. Says how many.</summary>
+    Task<int> BuryCallsAsync(FunctionName function, string reason);
+
+    /// <summary>Forgets identities and dead letters that have been kept long enough.</summary>
+    Task SweepAsync();
+
+    /// <summary>Entries, the oldest first, those that are done excepted.</summary>
+    Task<IReadOnlyList<EntryView>> ListAsync(EntryFilter filter, int limit);
+
+    /// <summary>The whole entry; null when it has gone.</summary>
+    Task<Entry?> ReadAsync(long number);
+
+    /// <summary>Has dead letters tried again as if they were new; says of which lanes.</summary>
+    Task<IReadOnlyList<LaneKey>> ReviveAsync(EntryFilter filter);
+
+    /// <summary>Removes entries for good; says how many. Those that run are not stopped, and not removed.</summary>
+    Task<int> DropAsync(EntryFilter filter);
+}
+
+/// <summary>A lane, with what is needed to work on it.</summary>
+/// <param name="Lane">Its name.</param>
+/// <param name="Kind">The kind of its entries.</param>
+/// <param name="Function">The function of one of its entries; of all of them if they are calls.</param>
+internal readonly record struct LaneKey(string Lane, string Kind, FunctionName Function);
