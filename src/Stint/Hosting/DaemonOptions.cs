@@ -112,6 +112,9 @@ internal sealed record DaemonOptions
     /// <summary><c>jailer</c>: Firecracker's jailer. Default: that of the system's folders, then PATH.</summary>
     public string? Jailer { get; init; }
 
+    /// <summary><c>sink-folder</c>: where sinks of the type <c>file</c> write. Default STATE/sinks.</summary>
+    public string? SinkFolder { get; init; }
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 

@@ -88,6 +88,8 @@ internal static class DaemonOptionTable
             "The Firecracker of `[vm]` functions.", "firecracker of the system's folders, then PATH", "FIRECRACKER_EXE"),
         Option("jailer", new PathKind(PathTarget.Program), o => o.Jailer, (o, v) => o with { Jailer = v },
             "Firecracker's jailer, for functions that ask for it.", "jailer of the system's folders, then PATH"),
+        Option("sink-folder", new PathKind(), o => o.SinkFolder, (o, v) => o with { SinkFolder = v },
+            "Folder of the files that sinks of the type `file` write.", "the folder `sinks` of the state"),
         Option("drain-seconds", new IntegerKind(0, 3600, " (seconds)"), o => o.DrainSeconds, (o, v) => o with { DrainSeconds = v },
             "How long running calls may go on after SIGTERM."),
         Option("max-body", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxBodyMiB, (o, v) => o with { MaxBodyMiB = v },
