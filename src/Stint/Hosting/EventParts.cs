@@ -69,6 +69,12 @@ internal sealed class EventParts : IAsyncDisposable
         _deliveries.Followers.Set(name, null);
     }
 
+    /// <summary>How a function's events do.</summary>
+    public IReadOnlyList<EventStatus> Describe(FunctionName name, FunctionSpec spec) => Sources.Describe(name, spec);
+
+    /// <summary>What became of a function's events; null when there was none.</summary>
+    public EventCounters? CountersOf(FunctionName name) => Sources.Counters.GetValueOrDefault(name);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

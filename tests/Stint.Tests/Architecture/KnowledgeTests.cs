@@ -19,6 +19,8 @@ public sealed partial class KnowledgeTests
         ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
+        ["Events"] = ["Invocations", "Functions", "Telemetry", "Deliveries"],
+        ["Sinks"] = ["Invocations", "Functions", "Deliveries", "Events"],
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],

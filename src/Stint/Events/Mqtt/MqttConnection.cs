@@ -174,6 +174,7 @@ internal sealed partial class MqttConnection : IAsyncDisposable
             var ready = _wake.Wait(client.Socket, (short)(PollIn | (client.WantsToWrite && !isShaking ? PollOut : 0)), isShaking ? HandshakeMilliseconds : PollMilliseconds);
             if ((ready & PollIn) != 0) Read(client, session);
             if (client.WantsToWrite) client.Write();
+            EndPublications(client, session); // those of QoS 0 end when they are sent
             client.KeepAlive();
         }
         Leave(client);
@@ -184,17 +185,22 @@ internal sealed partial class MqttConnection : IAsyncDisposable
         var wasIn = client.IsIn;
         long bytes = 0;
         var counted = 0;
-        do
+        try
         {
-            client.Read();
-            for (; counted < client.Received.Count; counted++) bytes += client.Received[counted].Payload.Length;
+            do
+            {
+                client.Read();
+                for (; counted < client.Received.Count; counted++) bytes += client.Received[counted].Payload.Length;
+            }
+            while (counted < ReceiveMaximum && bytes < MaxBatchBytes && WakeUp.IsReadable(client.Socket));
         }
-        while (counted < ReceiveMaximum && bytes < MaxBatchBytes && WakeUp.IsReadable(client.Socket));
+        finally
+        {
+            // Some brokers say why they refuse a message and hang up: the word came first.
+            EndPublications(client, session);
+        }
         if (!wasIn && client.IsIn) Enter(client, session);
         if (client.Received.Count > 0) Accept(client, session);
-        foreach (var (id, reason) in client.Published)
-            if (session.InFlight.Remove(id, out var outgoing)) outgoing.End.TrySetResult(ResultOf(reason));
-        client.Published.Clear();
         foreach (var (id, granted) in client.Subscribed)
         {
             if (!session.Asked.Remove(id, out var filter)) continue;
@@ -207,6 +213,13 @@ internal sealed partial class MqttConnection : IAsyncDisposable
             _state = new MqttState(true, null, [.. session.Refused]);
         }
         client.Subscribed.Clear();
+    }
+
+    private void EndPublications(MosquittoClient client, Session session)
+    {
+        foreach (var (id, reason) in client.Published)
+            if (session.InFlight.Remove(id, out var outgoing)) outgoing.End.TrySetResult(ResultOf(reason));
+        client.Published.Clear();
     }
 
     private void Enter(MosquittoClient client, Session session)
