@@ -24,7 +24,7 @@ public sealed partial class KnowledgeTests
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
-        ["Checks"] = ["Backends", "Hosting", "Network"],
+        ["Checks"] = ["Backends", "Events", "Hosting", "Network"],
     };
 
     [Fact]
