@@ -16,6 +16,7 @@ internal static class Checkup
         new NpmCheck(),
         new FunctionNetworkCheck(),
         new TunCheck(),
+        new MqttCheck(),
         new ContainersCheck(),
         new PortsCheck(),
         new FolderCheck("registry folder", scope => scope.Registry),

@@ -50,6 +50,11 @@ internal static class DescribeCommand
             $"{function.Requests}, {Figures.Count((int)Math.Min(function.Errors, int.MaxValue), "error")}, {Figures.Count((int)Math.Min(function.ColdStarts, int.MaxValue), "cold start")}, {function.Queue} waiting"));
         if (function.StartFailures + function.Deaths + function.Replaced > 0)
             Line("failures", string.Create(CultureInfo.InvariantCulture, $"{Figures.Count((int)Math.Min(function.StartFailures, int.MaxValue), "failed start")}, {function.Deaths} died, {function.Replaced} killed for breaking the contract, holding on to a call or not answering a probe"));
+        foreach (var e in function.Events) Line("event", $"{e.Description}: {e.State}{(e.Next is { } next ? $", next {Figures.Moment(next)}" : "")}");
+        if (function.Events.Count > 0) Line("events", string.Create(CultureInfo.InvariantCulture, $"{function.EventsAccepted} became calls, {function.EventsRejected} rejected, {function.EventsLost} lost"));
+        foreach (var sink in function.Sinks) Line("sink", sink.Description);
+        if (function.Sinks.Count + function.DeliveriesWaiting + function.DeliveriesDead > 0)
+            Line("results", string.Create(CultureInfo.InvariantCulture, $"{function.DeliveriesWaiting} on their way, {function.DeliveriesDead} undeliverable{(function.DeliveriesDead > 0 ? " (stint async ls --dead)" : "")}"));
         Line("duration", $"p50 {Figures.Seconds(function.P50Seconds)}, p99 {Figures.Seconds(function.P99Seconds)}");
         if (function.InstanceList.Count == 0) return;
         session.Out.WriteLine();

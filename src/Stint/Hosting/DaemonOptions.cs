@@ -130,6 +130,9 @@ internal sealed record DaemonOptions
     /// <summary><c>wasm-memory</c> (MiB): memory of one such process, with all that is in it.</summary>
     public int WasmMemoryMiB { get; init; } = 512;
 
+    /// <summary><c>sink-folder</c>: where sinks of the type <c>file</c> write. Default STATE/sinks.</summary>
+    public string? SinkFolder { get; init; }
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 

@@ -115,6 +115,7 @@ internal sealed partial class Platform : IAsyncDisposable
             Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
             Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
+            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers);
             _followed = new FollowedCalls(Router.InvokeAsync, Deliveries.Followers, Deliveries.Outbox, options.AsyncMaxResultMiB * 1024 * 1024, Logs, time);
         }
         catch
@@ -185,6 +186,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Asynchronous calls, and results on their way.</summary>
     public DeliveryParts Deliveries { get; }
 
+    /// <summary>What calls functions besides their callers, and where their results go.</summary>
+    public EventParts Events { get; }
+
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls => Deliveries.Calls;
 
@@ -227,6 +231,7 @@ internal sealed partial class Platform : IAsyncDisposable
         try
         {
             await Deliveries.BeginAsync().ConfigureAwait(false);
+            Events.Sources.Begin();
         }
         catch (IOException failure)
         {
@@ -265,6 +270,8 @@ internal sealed partial class Platform : IAsyncDisposable
     public async Task DrainAsync(TimeSpan limit)
     {
         using var deadline = new CancellationTokenSource(limit, _time);
+        // First nothing new comes in; results can still be published until the end.
+        await Events.Sources.Schedules.DisposeAsync().ConfigureAwait(false);
         await Deliveries.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
     }
@@ -273,6 +280,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await AsyncCalls.StopAsync().ConfigureAwait(false);
+        await Events.DisposeAsync().ConfigureAwait(false);
         await _scaler.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
@@ -356,6 +364,7 @@ internal sealed partial class Platform : IAsyncDisposable
         _processes.Expect(version);
         if (version.Spec.Container is not null) Containers?.Expect(version);
         var rollout = Router.OnServing(version);
+        Events.Serve(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
     }
@@ -385,6 +394,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private void Remove(FunctionName name)
     {
         _rollouts.TryRemove(name, out _);
+        Events.Remove(name);
         _ = ForgetAsync(name); // never faults
     }
 

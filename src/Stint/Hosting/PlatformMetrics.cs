@@ -124,6 +124,7 @@ internal static class PlatformMetrics
             text.Family("stint_container_spare_starts_total", MetricKind.Counter, "Starts that took a container that was created ahead.").Sample(containers.SparesTaken);
         }
         if (platform.Wasm.IsInUse) WebAssembly(text, platform.Wasm);
+        EventMetrics.Write(text, platform);
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
         if (platform.Runtimes.Networks is { } networks)

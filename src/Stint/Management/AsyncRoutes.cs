@@ -20,14 +20,14 @@ internal sealed class AsyncRoutes(Platform platform)
     public void Map(IEndpointRouteBuilder routes)
     {
         var json = ManagementJson.Default;
-        routes.MapGet(Root, ListAsync).Describe(Says("Asynchronous calls and deliveries that wait, run, or are dead letters").Query("limit", "1 to 1,000 entries; 100 if it is not there").Answer(200, "The oldest first", json.AsyncListView));
+        routes.MapGet(Root, ListAsync).Describe(Says("Asynchronous calls and deliveries that wait, run, or are dead letters").Asks("limit", "1 to 1,000 entries; 100 if it is not there").Answer(200, "The oldest first", json.AsyncListView));
         routes.MapGet(Root + "/entry", ShowAsync).Describe(Says("Some of them whole, with bodies").Answer(200, "The first hundred", json.AsyncDetailsView));
         routes.MapPost(Root + "/retry", RetryAsync).Describe(Says("Try dead letters again, and others at once").Answer(200, "How many", json.AsyncCountView));
         routes.MapDelete(Root, DropAsync).Describe(Says("Remove what waits, and dead letters, for good").Answer(200, "How many", json.AsyncCountView));
     }
 
     private static ApiDescription Says(string summary) => new ApiDescription("Stint", summary)
-        .Query("function", "Only this function's").Query("id", "Only of this call, or delivery").Query("state", "dead or waiting")
+        .Asks("function", "Only this function's").Asks("id", "Only of this call, or delivery").Asks("state", "dead or waiting")
         .Answer(400, "The query is wrong, or says nothing", ManagementJson.Default.ErrorBodyView).Answer(503, "There is no store", ManagementJson.Default.ErrorBodyView);
 
     private Task ListAsync(HttpContext context) => AnswerAsync(context, ManagementJson.Default.AsyncListView, needsChoice: false, async (store, filter) =>

@@ -40,6 +40,13 @@ internal static class FunctionViews
             Hypervisor = HypervisorName(spec?.Vm),
             Env = [.. (spec?.Env.Keys ?? []).Order(StringComparer.Ordinal)],
             Labels = spec?.Labels ?? new Dictionary<string, string>(),
+            Events = [.. spec is null ? [] : platform.Events.Describe(function.Name, spec).Select(static e => new EventView(e.Description, e.State, e.Next))],
+            Sinks = [.. (spec?.Sinks ?? []).Select(static sink => new SinkView(sink.Describe()))],
+            EventsAccepted = platform.Events.CountersOf(function.Name)?.Accepted ?? 0,
+            EventsRejected = platform.Events.CountersOf(function.Name)?.Rejected ?? 0,
+            EventsLost = platform.Events.CountersOf(function.Name)?.Lost ?? 0,
+            DeliveriesWaiting = platform.Deliveries.Slot.Store?.Usage.Of(function.Name).Deliveries ?? 0,
+            DeliveriesDead = platform.Deliveries.Slot.Store?.Usage.Of(function.Name).DeadDeliveries ?? 0,
             InstanceList = [.. (pool?.Instances ?? []).Select(static instance => new InstanceView
             {
                 Id = instance.Id ?? "",

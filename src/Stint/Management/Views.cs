@@ -170,6 +170,27 @@ internal sealed record FunctionDetailView : FunctionView
     /// <summary><c>[labels]</c>.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? new Dictionary<string, string>(); } = new Dictionary<string, string>();
 
+    /// <summary>What calls it besides its callers.</summary>
+    public IReadOnlyList<EventView> Events { get; init => field = value ?? []; } = [];
+
+    /// <summary>Where its results go.</summary>
+    public IReadOnlyList<SinkView> Sinks { get; init => field = value ?? []; } = [];
+
+    /// <summary>Events that became calls.</summary>
+    public long EventsAccepted { get; init; }
+
+    /// <summary>Events that the function cannot take; its log says why.</summary>
+    public long EventsRejected { get; init; }
+
+    /// <summary>Messages of QoS 0 that came while calls could not be taken over, and runs of schedules that were missed.</summary>
+    public long EventsLost { get; init; }
+
+    /// <summary>Results that wait to be delivered to its sinks.</summary>
+    public long DeliveriesWaiting { get; init; }
+
+    /// <summary>Results that could not be delivered and are kept as dead letters (<c>stint async ls --dead</c>).</summary>
+    public long DeliveriesDead { get; init; }
+
     /// <summary>Each instance.</summary>
     public IReadOnlyList<InstanceView> InstanceList { get; init => field = value ?? []; } = [];
 
@@ -191,6 +212,16 @@ internal sealed record FunctionDetailView : FunctionView
     /// <summary>The version whose instances are booting to take over; empty when no deployment is under way.</summary>
     public string NextVersion { get; init => field = value ?? ""; } = "";
 }
+
+/// <summary>One event of a function.</summary>
+/// <param name="Description">What it is; no passwords.</param>
+/// <param name="State"><c>ready</c>, or what is wrong.</param>
+/// <param name="Next">When a schedule is due next.</param>
+internal sealed record EventView(string Description, string State, DateTimeOffset? Next);
+
+/// <summary>One sink of a function.</summary>
+/// <param name="Description">What it is; no passwords.</param>
+internal sealed record SinkView(string Description);
 
 /// <summary>One running copy of a function.</summary>
 internal sealed record InstanceView

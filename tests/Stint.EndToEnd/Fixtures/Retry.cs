@@ -10,6 +10,10 @@ internal static class Retry
     /// <exception cref="TimeoutException">It did not come true; the message is <paramref name="what"/>.</exception>
     public static Task UntilAsync(string what, Func<bool> condition) => UntilAsync(what, () => Task.FromResult(condition()));
 
+    /// <summary>Returns when the condition holds, which may take longer than most.</summary>
+    /// <exception cref="TimeoutException">It did not come true; the message is <paramref name="what"/>.</exception>
+    public static Task UntilAsync(string what, Func<bool> condition, TimeSpan limit) => UntilAsync(what, () => Task.FromResult(condition()), limit);
+
     /// <summary>Returns when the condition holds. A connection that fails counts as "not yet".</summary>
     /// <exception cref="TimeoutException">It did not come true; the message is <paramref name="what"/>.</exception>
     public static Task UntilAsync(string what, Func<Task<bool>> condition) => UntilAsync(what, condition, Limit);

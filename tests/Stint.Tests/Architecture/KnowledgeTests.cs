@@ -20,10 +20,12 @@ public sealed partial class KnowledgeTests
         ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
         ["Deliveries"] = ["Invocations", "Telemetry"],
+        ["Events"] = ["Invocations", "Functions", "Telemetry", "Deliveries"],
+        ["Sinks"] = ["Invocations", "Functions", "Deliveries", "Events"],
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
-        ["Checks"] = ["Backends", "Deliveries", "Hosting", "Network"],
+        ["Checks"] = ["Backends", "Deliveries", "Events", "Hosting", "Network"],
     };
 
     [Fact]

@@ -1,4 +1,4 @@
-using System.Text.Encodings.Web;
+using System.Globalization;
 using System.Text.Json;
 using Stint.Functions;
 using Stint.Functions.Specification;
@@ -16,7 +16,6 @@ internal static class FunLessTriggers
     public const string NotImplemented = ":not_implemented";
 
     private const int MaxDepth = 8;
-    private static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads the <c>events</c> of a request. FunLess subscribes with QoS 0, and so does an event that says nothing else.</summary>
     /// <param name="json">The field's text.</param>
@@ -77,7 +76,7 @@ internal static class FunLessTriggers
     private static TomlValue? ValueOf(JsonProperty parameter) => parameter.Value.ValueKind switch
     {
         // FunLess's clients write the port as a text.
-        JsonValueKind.String when parameter.Name == "port" && int.TryParse(parameter.Value.GetString(), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port) => new TomlInteger(port),
+        JsonValueKind.String when parameter.Name == "port" && int.TryParse(parameter.Value.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out var port) => new TomlInteger(port),
         JsonValueKind.String => new TomlString(parameter.Value.GetString()!),
         JsonValueKind.Number when parameter.Value.TryGetInt64(out var whole) => new TomlInteger(whole),
         JsonValueKind.Number => new TomlFloat(parameter.Value.GetDouble()),
@@ -87,39 +86,20 @@ internal static class FunLessTriggers
 
     private static string Shown(string name) => name.Length <= 64 ? name : name[..64];
 
-    private static string Write<TSpec>(IReadOnlyList<TSpec> specs, TypedTablesKind<TSpec> kind, Func<TSpec, string> typeOf)
+    private static string Write<TSpec>(IReadOnlyList<TSpec> specs, TypedTablesKind<TSpec> kind, Func<TSpec, string> typeOf) => TriggerJson.Write(json =>
     {
-        using var memory = new MemoryStream();
-        using (var json = new Utf8JsonWriter(memory, Plain))
+        json.WriteStartArray();
+        foreach (var spec in specs)
         {
-            json.WriteStartArray();
-            foreach (var spec in specs)
-            {
-                json.WriteStartObject();
-                json.WriteString("type", typeOf(spec));
-                json.WriteStartObject("params");
-                foreach (var entry in kind.WriteOne(spec))
-                {
-                    if (entry.Key != "password") WriteValue(json, entry.Key, entry.Value);
-                }
-                json.WriteEndObject();
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
+            json.WriteStartObject();
+            json.WriteString("type", typeOf(spec));
+            json.WriteStartObject("params");
+            TriggerJson.WriteMembers(json, kind.WriteOne(spec));
+            json.WriteEndObject();
+            json.WriteEndObject();
         }
-        return System.Text.Encoding.UTF8.GetString(memory.GetBuffer(), 0, (int)memory.Length);
-    }
-
-    private static void WriteValue(Utf8JsonWriter json, string key, TomlValue value)
-    {
-        switch (value)
-        {
-            case TomlString text: json.WriteString(key, text.Value); break;
-            case TomlInteger integer: json.WriteNumber(key, integer.Value); break;
-            case TomlFloat number: json.WriteNumber(key, number.Value); break;
-            case TomlBoolean boolean: json.WriteBoolean(key, boolean.Value); break;
-        }
-    }
+        json.WriteEndArray();
+    });
 }
 
 /// <summary>One event or sink of a request: what it means, or why it means nothing.</summary>

@@ -100,6 +100,8 @@ internal static class DaemonOptionTable
             "Such processes at most, and so calls of WebAssembly functions at a time; 0 = four for each core, at least 8."),
         Option("wasm-memory", new IntegerKind(256, 1_048_576, " (MiB)"), o => o.WasmMemoryMiB, (o, v) => o with { WasmMemoryMiB = v },
             "Memory of one such process: the call's, its answer's, and 192 MiB for Node.js and compiled modules."),
+        Option("sink-folder", new PathKind(), o => o.SinkFolder, (o, v) => o with { SinkFolder = v },
+            "Folder of the files that sinks of the type `file` write.", "the folder `sinks` of the state"),
         Option("drain-seconds", new IntegerKind(0, 3600, " (seconds)"), o => o.DrainSeconds, (o, v) => o with { DrainSeconds = v },
             "How long running calls may go on after SIGTERM."),
         Option("max-body", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxBodyMiB, (o, v) => o with { MaxBodyMiB = v },
