@@ -28,14 +28,26 @@ internal sealed class FunctionSecrets(SecretStore store)
         File.SetUnixFileMode(place, mode);
         Directory.CreateDirectory(folder);
         File.SetUnixFileMode(folder, Listable);
-        foreach (var name in version.Spec.Secrets)
+        foreach (var (name, value) in Read(version))
         {
-            var value = store.Read(version.Name.Module, name)
-                ?? throw new InstanceStartException($"{version.Name} wants the secret {name}, which does not exist in its module; make it first, for instance: faas-cli secret create {name}");
             using var file = new FileStream(Path.Combine(folder, name), new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
             file.Write(value);
             File.SetUnixFileMode(file.SafeFileHandle, Readable);
         }
         return folder;
     }
+
+    /// <summary>A version's secrets, with their values.</summary>
+    /// <exception cref="InstanceStartException">One of them does not exist.</exception>
+    public IEnumerable<(string Name, byte[] Value)> Read(FunctionVersion version)
+    {
+        foreach (var name in version.Spec.Secrets)
+        {
+            yield return (name, store.Read(version.Name.Module, name)
+                ?? throw new InstanceStartException($"{version.Name} wants the secret {name}, which does not exist in its module; make it first, for instance: faas-cli secret create {name}"));
+        }
+    }
+
+    /// <summary>A word for the state of a version's secrets: another one when one of them has been set since. Says nothing of their values.</summary>
+    public string Stamp(FunctionVersion version) => string.Join(' ', version.Spec.Secrets.Select(name => store.Stamp(version.Name.Module, name)));
 }

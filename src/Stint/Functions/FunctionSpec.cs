@@ -88,6 +88,9 @@ internal sealed record FunctionSpec
     /// <summary><c>[vm]</c>: the function runs as virtual machines.</summary>
     public VmSpec? Vm { get; init; }
 
+    /// <summary>Whether its instances run on other machines too, as far as anybody here knows (<c>backend = "swarm"</c>): they take nothing of this host's room.</summary>
+    public bool IsElsewhere { get; init; }
+
     /// <summary>Whether its code lies beside its <c>function.toml</c> and is built into a bundle; otherwise it comes from elsewhere, from an image for instance.</summary>
     public bool HasCode => Process is not null;
 

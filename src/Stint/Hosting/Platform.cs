@@ -1,7 +1,7 @@
 // The parts of a daemon and how they know each other:
 //
 //   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
-//                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
+//                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks); or SwarmBackend ─▶ SwarmHost
 //                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
 //   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
@@ -14,6 +14,7 @@ using Stint.Backends;
 using Stint.Backends.Callbacks;
 using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
+using Stint.Backends.Containers.Swarm;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
@@ -152,6 +153,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
     public ContainerBackend? Containers => _containers as ContainerBackend;
 
+    /// <summary>Runs <c>[container]</c> functions as services of a swarm; null with other backends.</summary>
+    public SwarmBackend? Swarm => _containers as SwarmBackend;
+
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
 
@@ -177,6 +181,8 @@ internal sealed partial class Platform : IAsyncDisposable
         Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
         Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
+        Swarm?.Problem,
+        Swarm?.Warning,
     }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
@@ -195,6 +201,7 @@ internal sealed partial class Platform : IAsyncDisposable
         // In the background: an engine that hangs concerns nobody who does not need it.
         if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
+        if (Swarm is { } swarm) _cleaning = SweepSwarmAsync(swarm); // never faults
         Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
 
@@ -226,6 +233,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public async Task DrainAsync(TimeSpan limit)
     {
         using var deadline = new CancellationTokenSource(limit, _time);
+        Swarm?.Leave();
         await AsyncCalls.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
     }
@@ -240,6 +248,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Spares.DisposeAsync().ConfigureAwait(false);
         await _cleaning.ConfigureAwait(false);
         if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
+        if (Swarm is { } swarm) await swarm.DisposeAsync().ConfigureAwait(false);
         await Vms.Host.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
         await Bundles.DisposeAsync().ConfigureAwait(false);
@@ -248,6 +257,13 @@ internal sealed partial class Platform : IAsyncDisposable
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
+    }
+
+    private async Task SweepSwarmAsync(SwarmBackend swarm)
+    {
+        // Not before it is known what is served: services of that stay.
+        await Registry.WhenSettledAsync(CancellationToken.None).ConfigureAwait(false);
+        await swarm.SweepAsync(Registry.Snapshot.Functions.ToDictionary(static function => function.Key, static function => function.Value.Serving)).ConfigureAwait(false);
     }
 
     private IBackend BackendOf(FunctionVersion version) => version.Spec switch
@@ -278,6 +294,11 @@ internal sealed partial class Platform : IAsyncDisposable
         try
         {
             var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
+            if (Options.Backend == RuntimeBackend.Swarm)
+            {
+                var swarm = new SwarmOptions { Daemon = daemon, Network = Options.SwarmNetwork, Publish = Options.SwarmPublish };
+                return new SwarmBackend(new SwarmHost(swarm, engine, new FunctionSecrets(Secrets), Logs, _time, loggers.CreateLogger<SwarmBackend>()));
+            }
             return new ContainerBackend(new ContainerHost(options, engine, Callbacks, new FunctionSecrets(Secrets), Logs, _time, loggers));
         }
         catch (Exception failure) when (failure is FormatException or EngineException)
@@ -289,10 +310,12 @@ internal sealed partial class Platform : IAsyncDisposable
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
-    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
+    private (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var reading = FunctionToml.Read(text);
-        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
+        // What runs on a swarm's nodes takes nothing of this host's memory.
+        var spec = Options.Backend == RuntimeBackend.Swarm && reading.Spec is { Container: not null } ? reading.Spec with { IsElsewhere = true } : reading.Spec;
+        return (spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
     }
 
     private async Task TryOutAsync(FunctionVersion version, CancellationToken cancellationToken)
@@ -313,6 +336,7 @@ internal sealed partial class Platform : IAsyncDisposable
         var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
         _processes.Expect(version);
         if (version.Spec.Container is not null) Containers?.Expect(version);
+        if (version.Spec.Container is not null) Swarm?.Expect(version);
         var rollout = Router.OnServing(version);
         _rollouts[version.Name] = rollout;
         _ = FollowAsync(version, rollout, bundle); // never faults
@@ -335,6 +359,7 @@ internal sealed partial class Platform : IAsyncDisposable
         if (version.Spec.Vm is null) Vms.Host.Snapshots.Forget(version.Name);
         // A function that was a container's and is none any more.
         if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
+        if (version.Spec.Container is null && Swarm is { } swarm) await swarm.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
@@ -353,6 +378,7 @@ internal sealed partial class Platform : IAsyncDisposable
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Vms.Host.Snapshots.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
+        if (Swarm is { } swarm) await swarm.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 

@@ -75,7 +75,7 @@ public sealed class FaasFunctionTests
     [InlineData("128Mi", 128), InlineData("128m", 128), InlineData("1Gi", 1024), InlineData("1g", 1024), InlineData("0.5Gi", 512), InlineData("134217728", 128), InlineData("131072Ki", 128), InlineData("64M", 62), InlineData("100k", 1)]
     public void Memory_is_read_as_Kubernetes_and_Docker_write_it(string text, int mebibytes)
     {
-        Assert.True(FaasQuantity.TryMemory(text, out var read));
+        Assert.True(ResourceAmount.TryMemory(text, out var read));
         Assert.Equal(mebibytes, read);
     }
 
@@ -83,7 +83,7 @@ public sealed class FaasFunctionTests
     [InlineData("100m", 0.1), InlineData("0.5", 0.5), InlineData("2", 2), InlineData("1500m", 1.5)]
     public void Processors_are_read_in_thousandths_too(string text, double cpus)
     {
-        Assert.True(FaasQuantity.TryCpus(text, out var read));
+        Assert.True(ResourceAmount.TryCpus(text, out var read));
         Assert.Equal(cpus, read, 9);
     }
 
@@ -91,8 +91,8 @@ public sealed class FaasFunctionTests
     [InlineData(""), InlineData("Mi"), InlineData("-1Mi"), InlineData("1e9999"), InlineData("0"), InlineData("1 Gi"), InlineData("99999999999Ti"), InlineData("NaN"), InlineData("∞")]
     public void What_is_no_amount_is_refused(string text)
     {
-        Assert.False(FaasQuantity.TryMemory(text, out _));
-        Assert.False(FaasQuantity.TryCpus(text, out _));
+        Assert.False(ResourceAmount.TryMemory(text, out _));
+        Assert.False(ResourceAmount.TryCpus(text, out _));
     }
 
     [Theory]
