@@ -3,7 +3,7 @@ using Stint.Functions.Secrets;
 
 namespace Stint.Backends;
 
-/// <summary>Gives an instance copies of the secrets that its function names. They are of the moment of its start: a changed value reaches instances that start later.</summary>
+/// <summary>Gives an instance copies of the secrets that its function names. They are of the moment of its start: when a value is changed, the instances are replaced.</summary>
 internal sealed class FunctionSecrets(SecretStore store)
 {
     /// <summary>Where a function finds them, one file each (contract openfaas.md).</summary>

@@ -229,6 +229,13 @@ internal sealed partial class Platform : IAsyncDisposable
         return version;
     }
 
+    /// <summary>A secret was given another value: functions that name it get instances that have it, one deployment's care for each; in the background.</summary>
+    public void RenewSecret(string module, string name)
+    {
+        foreach (var (function, registered) in Registry.Snapshot.Functions)
+            if (function.Module == module && registered.Serving is { } version && version.Spec.Secrets.Contains(name)) _ = RenewAsync(version); // never faults
+    }
+
     /// <summary>No new calls; running ones, and asynchronous ones that were accepted, have until the limit; then nothing of any function runs any more.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
@@ -364,6 +371,14 @@ internal sealed partial class Platform : IAsyncDisposable
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
     }
 
+    private async Task RenewAsync(FunctionVersion version)
+    {
+        if (version.Spec.Container is not null) Swarm?.Expect(version);
+        if (Router.Find(version.Name) is not { } pool) return;
+        if (await pool.RenewAsync().ConfigureAwait(false) is { } problem) NotRenewed(_logger, version.Name, problem);
+        else Changed(version.Name);
+    }
+
     private void Remove(FunctionName name)
     {
         _rollouts.TryRemove(name, out _);
@@ -390,6 +405,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     [LoggerMessage(3, LogLevel.Information, "{Function} was removed")]
     private static partial void Removed(ILogger logger, FunctionName function);
+
+    [LoggerMessage(6, LogLevel.Warning, "{Function} keeps instances with a secret's old value: {Problem}")]
+    private static partial void NotRenewed(ILogger logger, FunctionName function, string problem);
 
     [LoggerMessage(4, LogLevel.Warning, "functions are not isolated: {Problem}")]
     private static partial void NotIsolated(ILogger logger, string problem);

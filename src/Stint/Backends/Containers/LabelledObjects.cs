@@ -104,13 +104,15 @@ internal sealed class LabelledObjects(EngineClient engine)
         {
             try
             {
+                // An overlay is taken off the nodes after it has been removed, and is listed until then.
                 await engine.Networks.RemoveAsync(id, cancellationToken).ConfigureAwait(false);
-                return;
+                if (tries == LeavingTries || (await engine.Networks.ListAsync(new EngineFilters().And("id", id), cancellationToken).ConfigureAwait(false)).Count == 0) return;
             }
             catch (EngineException inUse) when (tries < LeavingTries && inUse.EngineMessage?.Contains("in use by task", StringComparison.Ordinal) == true)
             {
-                await Task.Delay(LeavingPause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+                // again
             }
+            await Task.Delay(LeavingPause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         }
     }
 

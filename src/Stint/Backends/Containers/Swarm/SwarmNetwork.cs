@@ -13,6 +13,9 @@ namespace Stint.Backends.Containers.Swarm;
 /// <summary>The overlay network of functions, and the way to a task in it.</summary>
 internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options)
 {
+    private const int RemovalTries = 40;
+    private static readonly TimeSpan RemovalPause = TimeSpan.FromMilliseconds(250);
+
     private readonly SemaphoreSlim _turn = new(1);
     private Way? _way;
 
@@ -27,7 +30,14 @@ internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options)
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var network = await FindAsync(cancellationToken).ConfigureAwait(false) ?? await MakeAsync(cancellationToken).ConfigureAwait(false);
+            var network = await FindAsync(cancellationToken).ConfigureAwait(false);
+            for (var tries = 0; network?.Driver is "" && tries < RemovalTries; tries++)
+            {
+                // One that is being removed is listed without a driver until it is off this node.
+                await Task.Delay(RemovalPause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+                network = await FindAsync(cancellationToken).ConfigureAwait(false);
+            }
+            network ??= await MakeAsync(cancellationToken).ConfigureAwait(false);
             if (network.Driver != "overlay")
                 throw new InstanceStartException($"the network {options.Network} is no overlay but {network.Driver}; name another one with swarm-network, or remove it (docker network rm {options.Network})") { IsHostsFault = true };
             var own = Own();
