@@ -45,7 +45,7 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
-        gateway.Render(text, Replicas(platform));
+        await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);
 
@@ -76,7 +76,7 @@ internal static class PlatformMetrics
     public static async Task WriteGatewayAsync(Platform platform, FaasMeter gateway, PipeWriter output, CancellationToken cancellationToken)
     {
         var text = new MetricsText(output);
-        gateway.Render(text, Replicas(platform));
+        await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);
     }

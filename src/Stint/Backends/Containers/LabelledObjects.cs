@@ -106,7 +106,7 @@ internal sealed class LabelledObjects(EngineClient engine)
             {
                 // An overlay is taken off the nodes after it has been removed, and is listed until then.
                 await engine.Networks.RemoveAsync(id, cancellationToken).ConfigureAwait(false);
-                if (tries == LeavingTries || (await engine.Networks.ListAsync(new EngineFilters().And("id", id), cancellationToken).ConfigureAwait(false)).Count == 0) return;
+                if (tries == LeavingTries || (await engine.Networks.ListAsync(Filters(), cancellationToken).ConfigureAwait(false)).All(network => network.Id != id)) return;
             }
             catch (EngineException inUse) when (tries < LeavingTries && inUse.EngineMessage?.Contains("in use by task", StringComparison.Ordinal) == true)
             {

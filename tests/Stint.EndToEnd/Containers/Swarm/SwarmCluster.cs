@@ -105,7 +105,13 @@ internal sealed class SwarmCluster : IAsyncDisposable
     {
         var addresses = _slot.TestAddresses.BaseAddress.GetAddressBytes();
         string Host(int last) => $"{addresses[0]}.{addresses[1]}.{addresses[2]}.{last}";
-        await RunAsync("ip", "link", "add", Bridge, "type", "bridge");
+        // The bridge has a namespace of its own: rules that somebody's engine has on the host (FORWARD dropped, bridges not exempt) are not for it.
+        var (wire, bridge) = ($"{Bridge}-bridge", "br0");
+        await RunAsync("ip", "netns", "add", wire);
+        await RunAsync("ip", "-n", wire, "link", "add", bridge, "type", "bridge");
+        await RunAsync("ip", "-n", wire, "link", "set", bridge, "up");
+        await RunAsync("ip", "link", "add", Bridge, "type", "veth", "peer", "name", "host", "netns", wire);
+        await RunAsync("ip", "-n", wire, "link", "set", "host", "master", bridge, "up");
         await RunAsync("ip", "address", "add", $"{Host(1)}/24", "dev", Bridge);
         await RunAsync("ip", "link", "set", Bridge, "up");
         for (var number = 0; number < count; number++)
@@ -114,8 +120,8 @@ internal sealed class SwarmCluster : IAsyncDisposable
             var folder = Path.Combine(_slot.Folder, $"{number}");
             foreach (var part in (string[])["exec", Path.Combine("..", "data", $"{number}")]) Directory.CreateDirectory(Path.Combine(folder, part));
             await RunAsync("ip", "netns", "add", space);
-            await RunAsync("ip", "link", "add", $"{Bridge}v{number}", "type", "veth", "peer", "name", "eth0", "netns", space);
-            await RunAsync("ip", "link", "set", $"{Bridge}v{number}", "master", Bridge, "up");
+            await RunAsync("ip", "-n", wire, "link", "add", $"node{number}", "type", "veth", "peer", "name", "eth0", "netns", space);
+            await RunAsync("ip", "-n", wire, "link", "set", $"node{number}", "master", bridge, "up");
             foreach (var link in (string[])["lo", "eth0"]) await RunAsync("ip", "-n", space, "link", "set", link, "up");
             await RunAsync("ip", "-n", space, "address", "add", $"{Host(10 + number)}/24", "dev", "eth0");
             await RunAsync("ip", "-n", space, "route", "add", "default", "via", Host(1));
