@@ -73,8 +73,8 @@ internal sealed record DaemonOptions
     /// <summary><c>swarm-network</c>: for <c>backend = "swarm"</c>, the attachable overlay network of all functions; made when it is absent.</summary>
     public string SwarmNetwork { get; init; } = "stint";
 
-    /// <summary><c>swarm-publish</c>: for <c>backend = "swarm"</c>, nodes publish functions' ports for a daemon that is not in a container of <see cref="SwarmNetwork"/>.</summary>
-    public bool SwarmPublish { get; init; } = true;
+    /// <summary><c>swarm-reach</c>: for <c>backend = "swarm"</c>, how calls reach functions.</summary>
+    public SwarmReach SwarmReach { get; init; }
 
     /// <summary><c>container-subnets</c>: where functions' container networks get their addresses; each function has a block of its own.</summary>
     public IReadOnlyList<IPNetwork> ContainerSubnets { get; init; } = [IPNetwork.Parse("10.101.0.0/16")];
@@ -180,6 +180,16 @@ internal enum RuntimeBackend
 
     /// <summary>As <see cref="Process"/>; functions of an image are services of Docker Swarm.</summary>
     Swarm,
+}
+
+/// <summary>How calls reach functions that are services of a swarm.</summary>
+internal enum SwarmReach
+{
+    /// <summary>Over the network from a daemon that is in it; else over ports that nodes publish.</summary>
+    Auto,
+
+    /// <summary>Over the network; no node publishes a port.</summary>
+    Overlay,
 }
 
 /// <summary>When virtual machines use KVM.</summary>

@@ -303,7 +303,7 @@ internal sealed partial class Platform : IAsyncDisposable
             var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
             if (Options.Backend == RuntimeBackend.Swarm)
             {
-                var swarm = new SwarmOptions { Daemon = daemon, Network = Options.SwarmNetwork, Publish = Options.SwarmPublish };
+                var swarm = new SwarmOptions { Daemon = daemon, Network = Options.SwarmNetwork, Publish = Options.SwarmReach == SwarmReach.Auto };
                 return new SwarmBackend(new SwarmHost(swarm, engine, new FunctionSecrets(Secrets), Logs, _time, loggers.CreateLogger<SwarmBackend>()));
             }
             return new ContainerBackend(new ContainerHost(options, engine, Callbacks, new FunctionSecrets(Secrets), Logs, _time, loggers));

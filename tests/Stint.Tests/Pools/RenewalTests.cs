@@ -1,4 +1,5 @@
 using Stint.Pools;
+using Stint.Tests.Backends.Upstream;
 
 namespace Stint.Tests.Pools;
 
@@ -45,6 +46,7 @@ public sealed class RenewalTests
         var renewed = pool.RenewAsync();
         bench.Backend.Booting.Single().Succeed();
         Assert.Null(await deployed);
+        await Eventually.IsTrueAsync(() => bench.Backend.Booting.Any());
         Assert.False(renewed.IsCompleted);
         var first = bench.Backend.Alive.Single(static instance => instance.Version.Id == "v2");
         bench.Backend.Booting.Single().Succeed();

@@ -51,7 +51,7 @@ internal static class FunctionTomlKeys
         Key("secrets", new SecretNamesKind(), s => s.Secrets, (s, v) => s with { Secrets = v },
             "Secrets of the function's module that it may read, each in the file `/var/openfaas/secrets/NAME`.", "none"),
         Key("constraints", new TextListKind(), s => s.Constraints, (s, v) => s with { Constraints = v },
-            "Where OpenFaaS's clients want the function to run; only shown, there is one machine.", "none"),
+            "Where OpenFaaS's clients want the function to run; with `backend = \"swarm\"` placement constraints; else only shown, there is one machine.", "none"),
         Key("env", new TextTableKind(TextNames.Variables), s => s.Env, (s, v) => s with { Env = v },
             "Environment variables of the function, at most 60,000 bytes.", "empty"),
         Key("labels", new TextTableKind(TextNames.Any), s => s.Labels, (s, v) => s with { Labels = v },
@@ -59,7 +59,7 @@ internal static class FunctionTomlKeys
         Key("annotations", new TextTableKind(TextNames.Any), s => s.Annotations, (s, v) => s with { Annotations = v },
             "More free words, which OpenFaaS's clients keep apart from labels.", "empty"),
         Key("requests", new TextTableKind(TextNames.Any), s => s.Requests, (s, v) => s with { Requests = v },
-            "Resources that OpenFaaS's clients ask to be set aside; only shown.", "empty"),
+            "Resources that OpenFaaS's clients ask to be set aside; with `backend = \"swarm\"` a node must have `memory` and `cpu` free, else only shown.", "empty"),
     ]);
 
     /// <summary>Keys of <c>[process]</c>.</summary>

@@ -25,15 +25,15 @@ public sealed class NoSwarmTests
         await cluster.DockerAsync("run", "-d", "--name", "gate", "--network", "inner", "--stop-signal", "KILL", SwarmCluster.MuteImage);
         var pid = (await cluster.DockerAsync("inspect", "-f", "{{.State.Pid}}", "gate")).Trim();
         using var space = Stint.Network.NetworkNamespace.OpenOf(int.Parse(pid, System.Globalization.CultureInfo.InvariantCulture));
-        await using (var daemon = await cluster.StartDaemonAsync(new DaemonSetup { Namespace = space, Flags = ["--swarm-network", "inner", "--swarm-publish", "false"] }))
+        await using (var daemon = await cluster.StartDaemonAsync(new DaemonSetup { Namespace = space, Flags = ["--swarm-network", "inner", "--swarm-reach", "overlay"] }))
         {
             await daemon.DeployAsync("web", $"[container]\nimage = \"{SwarmCluster.WebImage}\"\nport = 8080\n");
             Assert.Equal(200, (await daemon.CallAsync("web/cgi-bin/host")).Status);
             var service = Assert.Single(await cluster.ServicesAsync("web"));
             Assert.Equal("null", (await cluster.DockerAsync("service", "inspect", service.ID, "--format", "{{json .Spec.EndpointSpec.Ports}}")).Trim());
         }
-        await using var outside = await cluster.StartDaemonAsync(new DaemonSetup { Flags = ["--swarm-network", "inner", "--swarm-publish", "false"] });
+        await using var outside = await cluster.StartDaemonAsync(new DaemonSetup { Flags = ["--swarm-network", "inner", "--swarm-reach", "overlay"] });
         var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => outside.DeployAsync("web", $"[container]\nimage = \"{SwarmCluster.WebImage}\"\nport = 8080\n"));
-        Assert.Contains("swarm-publish", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("swarm-reach", refused.Message, StringComparison.Ordinal);
     }
 }

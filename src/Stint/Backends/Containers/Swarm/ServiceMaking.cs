@@ -14,7 +14,7 @@ internal sealed class ServiceMaking(SwarmHost host, FunctionVersion version, Ser
     {
         var way = await host.Network.FindWayAsync(cancellationToken).ConfigureAwait(false);
         if (way.IsPublished && !host.Options.Publish)
-            throw new InstanceStartException($"this daemon is not in the network {host.Options.Network}, and nodes may not publish functions' ports for it (swarm-publish = false). Run it in a container of that network, or allow it") { IsHostsFault = true };
+            throw new InstanceStartException($"this daemon is not in the network {host.Options.Network}, and nodes may not publish functions' ports for it (swarm-reach = \"overlay\"). Run it in a container of that network, or allow it") { IsHostsFault = true };
         var (image, details) = await FindImageAsync(cancellationToken).ConfigureAwait(false);
         var spoken = await host.Engine.NegotiateAsync(cancellationToken).ConfigureAwait(false);
         try
