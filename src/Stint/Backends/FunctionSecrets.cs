@@ -3,7 +3,7 @@ using Stint.Functions.Secrets;
 
 namespace Stint.Backends;
 
-/// <summary>Gives an instance copies of the secrets that its function names. They are of the moment of its start: a changed value reaches instances that start later.</summary>
+/// <summary>Gives an instance copies of the secrets that its function names. They are of the moment of its start: when a value is changed, the instances are replaced.</summary>
 internal sealed class FunctionSecrets(SecretStore store)
 {
     /// <summary>Where a function finds them, one file each (contract openfaas.md).</summary>
@@ -28,14 +28,26 @@ internal sealed class FunctionSecrets(SecretStore store)
         File.SetUnixFileMode(place, mode);
         Directory.CreateDirectory(folder);
         File.SetUnixFileMode(folder, Listable);
-        foreach (var name in version.Spec.Secrets)
+        foreach (var (name, value) in Read(version))
         {
-            var value = store.Read(version.Name.Module, name)
-                ?? throw new InstanceStartException($"{version.Name} wants the secret {name}, which does not exist in its module; make it first, for instance: faas-cli secret create {name}");
             using var file = new FileStream(Path.Combine(folder, name), new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
             file.Write(value);
             File.SetUnixFileMode(file.SafeFileHandle, Readable);
         }
         return folder;
     }
+
+    /// <summary>A version's secrets, with their values.</summary>
+    /// <exception cref="InstanceStartException">One of them does not exist.</exception>
+    public IEnumerable<(string Name, byte[] Value)> Read(FunctionVersion version)
+    {
+        foreach (var name in version.Spec.Secrets)
+        {
+            yield return (name, store.Read(version.Name.Module, name)
+                ?? throw new InstanceStartException($"{version.Name} wants the secret {name}, which does not exist in its module; make it first, for instance: faas-cli secret create {name}"));
+        }
+    }
+
+    /// <summary>A word for the state of a version's secrets: another one when one of them has been set since. Says nothing of their values.</summary>
+    public string Stamp(FunctionVersion version) => string.Join(' ', version.Spec.Secrets.Select(name => store.Stamp(version.Name.Module, name)));
 }

@@ -38,6 +38,8 @@ internal sealed class ContainersCheck : ICheck
         var info = await engine.ReadInfoAsync(cancellationToken);
         var lacks = new List<(string What, string Cure)>();
         AddLimits(info, lacks);
+        if (scope.IsSwarmBackend && info.Swarm is not { ControlAvailable: true })
+            lacks.Add((info.Swarm is { LocalNodeState: "active" } ? "it is no manager of its swarm" : "it is in no swarm", "docker swarm init, or name a manager in docker-host"));
         foreach (var need in scope.Containers.Where(static need => need.Runtime is not null).GroupBy(static need => need.Runtime!).OrderBy(static group => group.Key, StringComparer.Ordinal))
         {
             // Podman lists those that it would know, and takes none through this API but its default.
@@ -47,6 +49,7 @@ internal sealed class ContainersCheck : ICheck
         foreach (var need in scope.Containers.GroupBy(static need => need.Image).OrderBy(static group => group.Key, StringComparer.Ordinal))
             if (!await HasImageAsync(engine, need.Key, cancellationToken)) lacks.Add(($"no image {need.Key} ({Names(need)})", $"docker pull {need.Key}, or docker load, or stint image import ROOTFS.tar {need.Key}"));
         var found = $"{(isPodman ? "Podman" : "Docker Engine")} {info.ServerVersion} at {engine.Address}";
+        if (scope.IsSwarmBackend && info.Swarm is { ControlAvailable: true } swarm) found += $", a manager of a swarm of {swarm.Nodes} {(swarm.Nodes == 1 ? "node" : "nodes")}";
         return lacks.Count == 0
             ? Result(CheckStatus.Fine, $"{found}, with limits of memory, processes and cpu.", null)
             : Result(CheckStatus.Degraded, $"{found}: {string.Join("; ", lacks.Select(static lack => lack.What))}.", string.Join("; ", lacks.Select(static lack => lack.Cure).Distinct()));

@@ -42,11 +42,14 @@ internal sealed record CheckScope
     /// <summary>Functions run in containers even when they name no image.</summary>
     public bool IsDockerBackend { get; init; }
 
+    /// <summary>Functions of images are services of a swarm.</summary>
+    public bool IsSwarmBackend { get; init; }
+
     /// <summary>What container functions of the registry need of the engine.</summary>
     public IReadOnlyList<ContainerNeed> Containers { get; init; } = [];
 
     /// <summary>Whether something here wants a container engine.</summary>
-    public bool WantsContainers => IsDockerBackend || Containers.Count > 0;
+    public bool WantsContainers => IsDockerBackend || IsSwarmBackend || Containers.Count > 0;
 
     /// <summary>Reads the environment.</summary>
     public Func<string, string?> Variable { get; init; } = static _ => null;

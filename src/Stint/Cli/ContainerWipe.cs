@@ -46,6 +46,8 @@ internal static class ContainerWipe
 
     private static string Word(LabelledKind kind) => kind switch
     {
+        LabelledKind.Service => "service",
+        LabelledKind.Secret => "secret",
         LabelledKind.Container => "container",
         LabelledKind.Network => "network",
         LabelledKind.Image => "image",
@@ -61,7 +63,7 @@ internal static class ContainerWipe
 internal sealed record WipedContainersView(string Engine, IReadOnlyList<WipedObjectView> Removed, IReadOnlyList<WipedObjectView> Failed, int Left);
 
 /// <summary>Something that was to be removed.</summary>
-/// <param name="Kind"><c>container</c>, <c>network</c>, <c>image</c> or <c>volume</c>.</param>
+/// <param name="Kind"><c>service</c>, <c>secret</c>, <c>container</c>, <c>network</c>, <c>image</c> or <c>volume</c>.</param>
 /// <param name="Name">Its name.</param>
 /// <param name="Id">The engine's id.</param>
 /// <param name="Daemon">The daemon that made it.</param>

@@ -51,6 +51,7 @@ internal static class DoctorCommand
                 ],
                 DockerHost = options.DockerHost,
                 IsDockerBackend = options.Backend == RuntimeBackend.Docker,
+                IsSwarmBackend = options.Backend == RuntimeBackend.Swarm,
                 Containers = ContainerNeeds(options.Registry),
                 Variable = session.Variable,
                 DaemonPid = daemon?.Pid,

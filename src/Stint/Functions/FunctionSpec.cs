@@ -70,10 +70,10 @@ internal sealed record FunctionSpec
     /// <summary><c>[annotations]</c>: free words for other tools, kept apart from <see cref="Labels"/> as OpenFaaS and Kubernetes do.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; init; } = ReadOnlyDictionary<string, string>.Empty;
 
-    /// <summary><c>[requests]</c>: resources that whoever deployed it asked to be set aside. Kept for them; one machine has nothing to choose by it.</summary>
+    /// <summary><c>[requests]</c>: resources that whoever deployed it asked to be set aside. With <c>backend = "swarm"</c> a node must have them free; one machine has nothing to choose by it.</summary>
     public IReadOnlyDictionary<string, string> Requests { get; init; } = ReadOnlyDictionary<string, string>.Empty;
 
-    /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Kept for them; there is one machine.</summary>
+    /// <summary><c>constraints</c>: where whoever deployed it wants it to run. Placement constraints with <c>backend = "swarm"</c>; else there is one machine.</summary>
     public IReadOnlyList<string> Constraints { get; init; } = [];
 
     /// <summary><c>tag</c>: what selects the function's entry in a scheduling script; null = the entry <c>default</c>.</summary>
@@ -105,6 +105,9 @@ internal sealed record FunctionSpec
 
     /// <summary><c>[wasm]</c>: the function is a WebAssembly module.</summary>
     public WasmSpec? Wasm { get; init; }
+
+    /// <summary>Whether its instances run on other machines too, as far as anybody here knows (<c>backend = "swarm"</c>): they take nothing of this host's room.</summary>
+    public bool IsElsewhere { get; init; }
 
     /// <summary>Whether its code lies beside its <c>function.toml</c> and is built into a bundle; otherwise it comes from elsewhere, from an image for instance.</summary>
     public bool HasCode => Process is not null || Wasm is not null;

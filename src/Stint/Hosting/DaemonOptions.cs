@@ -70,7 +70,7 @@ internal sealed record DaemonOptions
     /// <summary><c>isolation</c>: <c>sandbox</c> (default) or <c>none</c>.</summary>
     public Isolation Isolation { get; init; } = Isolation.Sandbox;
 
-    /// <summary><c>backend</c> (also <c>TF_BACKEND</c>): what runs functions that have code: <c>process</c> (default) or <c>docker</c>.</summary>
+    /// <summary><c>backend</c> (also <c>TF_BACKEND</c>): what runs functions that have code: <c>process</c> (default) or <c>docker</c>. <c>swarm</c>: <c>[container]</c> functions are services of Docker Swarm, those that have code run in the process sandbox.</summary>
     public RuntimeBackend Backend { get; init; } = RuntimeBackend.Process;
 
     /// <summary><c>docker-host</c>: where the container engine listens, such as unix:///var/run/docker.sock. Default: DOCKER_HOST, then Docker's socket, then Podman's.</summary>
@@ -78,6 +78,12 @@ internal sealed record DaemonOptions
 
     /// <summary><c>docker-base</c>: for <c>backend = "docker"</c>, the images with the interpreters of the runtimes. Default for each: what <c>stint image build RUNTIME</c> makes.</summary>
     public IReadOnlyDictionary<Runtime, string> DockerBase { get; init; } = NoImages;
+
+    /// <summary><c>swarm-network</c>: for <c>backend = "swarm"</c>, the attachable overlay network of all functions; made when it is absent.</summary>
+    public string SwarmNetwork { get; init; } = "stint";
+
+    /// <summary><c>swarm-reach</c>: for <c>backend = "swarm"</c>, how calls reach functions.</summary>
+    public SwarmReach SwarmReach { get; init; }
 
     /// <summary><c>container-subnets</c>: where functions' container networks get their addresses; each function has a block of its own.</summary>
     public IReadOnlyList<IPNetwork> ContainerSubnets { get; init; } = [IPNetwork.Parse("10.101.0.0/16")];
@@ -222,6 +228,19 @@ internal enum RuntimeBackend
 
     /// <summary>Containers of an engine.</summary>
     Docker,
+
+    /// <summary>As <see cref="Process"/>; functions of an image are services of Docker Swarm.</summary>
+    Swarm,
+}
+
+/// <summary>How calls reach functions that are services of a swarm.</summary>
+internal enum SwarmReach
+{
+    /// <summary>Over the network from a daemon that is in it; else over ports that nodes publish.</summary>
+    Auto,
+
+    /// <summary>Over the network; no node publishes a port.</summary>
+    Overlay,
 }
 
 /// <summary>When virtual machines use KVM.</summary>

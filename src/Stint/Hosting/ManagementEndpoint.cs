@@ -61,7 +61,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             // For UniFaaS's callers, as at the HTTP endpoint.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
             kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
-            foreach (var address in options.ManagementListen)
+            foreach (var address in ManagementAddresses.Of(options))
                 kestrel.Listen(new IPEndPoint(address, options.ManagementPort), listen => listen.Use(next => connection => RefuseFunctions(next, connection, platform.Network)));
             if (options.FunLessPort < 0) return;
             foreach (var address in options.ManagementListen)

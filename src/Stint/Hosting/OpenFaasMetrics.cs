@@ -25,7 +25,7 @@ internal sealed class OpenFaasMetrics : IHttpApplication<IFeatureCollection>, IA
     {
         (_access, _write) = (access, write);
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false };
-        foreach (var address in options.ManagementListen) kestrel.Listen(new IPEndPoint(address, options.OpenFaasMetricsPort));
+        foreach (var address in ManagementAddresses.Of(options)) kestrel.Listen(new IPEndPoint(address, options.OpenFaasMetricsPort));
         _server = BareKestrel.Make(kestrel, loggers);
     }
 

@@ -2,7 +2,7 @@
 //
 //   Ingress ─▶ Router ─▶ Pools ─┬▶ VmBackend ─▶ VmHost (hypervisors, taps, callbacks)
 //                ▲              ├▶ WasmBackend ─▶ RunnerPool (Node.js in sandboxes, shared by all modules)
-//                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks)
+//                ▲              ├▶ ContainerBackend ─▶ ContainerHost (container engine, networks, callbacks); or SwarmBackend ─▶ SwarmHost
 //                ▲              └▶ ProcessBackend ─▶ RuntimeParts (sandbox, control groups, spawner; or containers)
 //                ▲                      ▲ bundles
 //   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
@@ -15,6 +15,7 @@ using Stint.Backends;
 using Stint.Backends.Callbacks;
 using Stint.Backends.Containers;
 using Stint.Backends.Containers.Engine;
+using Stint.Backends.Containers.Swarm;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
@@ -165,6 +166,9 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Runs <c>[container]</c> functions; null when the engine's address is none.</summary>
     public ContainerBackend? Containers => _containers as ContainerBackend;
 
+    /// <summary>Runs <c>[container]</c> functions as services of a swarm; null with other backends.</summary>
+    public SwarmBackend? Swarm => _containers as SwarmBackend;
+
     /// <summary>The host's room.</summary>
     public HostBudget Budget { get; }
 
@@ -203,6 +207,8 @@ internal sealed partial class Platform : IAsyncDisposable
         Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
         Deliveries.Slot.Problem,
+        Swarm?.Problem,
+        Swarm?.Warning,
     }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
@@ -222,6 +228,7 @@ internal sealed partial class Platform : IAsyncDisposable
         // In the background: an engine that hangs concerns nobody who does not need it.
         if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
         Registry.Start();
+        if (Swarm is { } swarm) _cleaning = SweepSwarmAsync(swarm); // never faults
         Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
 
@@ -266,11 +273,19 @@ internal sealed partial class Platform : IAsyncDisposable
         return version;
     }
 
+    /// <summary>A secret was given another value: functions that name it get instances that have it, one deployment's care for each; in the background.</summary>
+    public void RenewSecret(string module, string name)
+    {
+        foreach (var (function, registered) in Registry.Snapshot.Functions)
+            if (function.Module == module && registered.Serving is { } version && version.Spec.Secrets.Contains(name)) _ = RenewAsync(version); // never faults
+    }
+
     /// <summary>No new calls; running ones have until the limit, asynchronous ones that do not run yet stay on disk; then nothing of any function runs any more.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
         using var deadline = new CancellationTokenSource(limit, _time);
         // First nothing new comes in; results can still be published until the end.
+        Swarm?.Leave();
         await Events.Sources.Schedules.DisposeAsync().ConfigureAwait(false);
         await Deliveries.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
@@ -288,6 +303,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Spares.DisposeAsync().ConfigureAwait(false);
         await _cleaning.ConfigureAwait(false);
         if (Containers is { } containers) await containers.DisposeAsync().ConfigureAwait(false);
+        if (Swarm is { } swarm) await swarm.DisposeAsync().ConfigureAwait(false);
         await Vms.Host.DisposeAsync().ConfigureAwait(false);
         await Wasm.DisposeAsync().ConfigureAwait(false);
         await Callbacks.DisposeAsync().ConfigureAwait(false);
@@ -297,6 +313,13 @@ internal sealed partial class Platform : IAsyncDisposable
         await Logs.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
+    }
+
+    private async Task SweepSwarmAsync(SwarmBackend swarm)
+    {
+        // Not before it is known what is served: services of that stay.
+        await Registry.WhenSettledAsync(CancellationToken.None).ConfigureAwait(false);
+        await swarm.SweepAsync(Registry.Snapshot.Functions.ToDictionary(static function => function.Key, static function => function.Value.Serving)).ConfigureAwait(false);
     }
 
     private IBackend BackendOf(FunctionVersion version) => version.Spec switch
@@ -328,6 +351,11 @@ internal sealed partial class Platform : IAsyncDisposable
         try
         {
             var engine = new EngineClient(EngineAddress.Find(Options.DockerHost, Environment.GetEnvironmentVariable), _time);
+            if (Options.Backend == RuntimeBackend.Swarm)
+            {
+                var swarm = new SwarmOptions { Daemon = daemon, Network = Options.SwarmNetwork, Publish = Options.SwarmReach == SwarmReach.Auto };
+                return new SwarmBackend(new SwarmHost(swarm, engine, new FunctionSecrets(Secrets), Logs, _time, loggers.CreateLogger<SwarmBackend>()));
+            }
             return new ContainerBackend(new ContainerHost(options, engine, Callbacks, new FunctionSecrets(Secrets), Logs, _time, loggers));
         }
         catch (Exception failure) when (failure is FormatException or EngineException)
@@ -339,10 +367,12 @@ internal sealed partial class Platform : IAsyncDisposable
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
-    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
+    private (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
     {
         var reading = FunctionToml.Read(text);
-        return (reading.Spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
+        // What runs on a swarm's nodes takes nothing of this host's memory.
+        var spec = Options.Backend == RuntimeBackend.Swarm && reading.Spec is { Container: not null } ? reading.Spec with { IsElsewhere = true } : reading.Spec;
+        return (spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
     }
 
     private async Task TryOutAsync(FunctionVersion version, CancellationToken cancellationToken)
@@ -363,6 +393,7 @@ internal sealed partial class Platform : IAsyncDisposable
         var bundle = version.Folder is { } folder ? Bundles.Hold(folder) : null;
         _processes.Expect(version);
         if (version.Spec.Container is not null) Containers?.Expect(version);
+        if (version.Spec.Container is not null) Swarm?.Expect(version);
         var rollout = Router.OnServing(version);
         Events.Serve(version);
         _rollouts[version.Name] = rollout;
@@ -386,9 +417,18 @@ internal sealed partial class Platform : IAsyncDisposable
         if (version.Spec.Vm is null) Vms.Host.Snapshots.Forget(version.Name);
         // A function that was a container's and is none any more.
         if (version.Spec.Container is null && Containers is { } containers) await containers.ForgetAsync(version.Name).ConfigureAwait(false);
+        if (version.Spec.Container is null && Swarm is { } swarm) await swarm.ForgetAsync(version.Name).ConfigureAwait(false);
         Changed(version.Name);
         AsyncCalls.Wake(version.Name);
         Deployed(_logger, version.Name, version.Id[..Math.Min(12, version.Id.Length)]);
+    }
+
+    private async Task RenewAsync(FunctionVersion version)
+    {
+        if (version.Spec.Container is not null) Swarm?.Expect(version);
+        if (Router.Find(version.Name) is not { } pool) return;
+        if (await pool.RenewAsync().ConfigureAwait(false) is { } problem) NotRenewed(_logger, version.Name, problem);
+        else Changed(version.Name);
     }
 
     private void Remove(FunctionName name)
@@ -408,6 +448,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Wasm.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
         await AsyncCalls.ForgetAsync(name).ConfigureAwait(false);
+        if (Swarm is { } swarm) await swarm.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 
@@ -419,6 +460,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     [LoggerMessage(3, LogLevel.Information, "{Function} was removed")]
     private static partial void Removed(ILogger logger, FunctionName function);
+
+    [LoggerMessage(6, LogLevel.Warning, "{Function} keeps instances with a secret's old value: {Problem}")]
+    private static partial void NotRenewed(ILogger logger, FunctionName function, string problem);
 
     [LoggerMessage(4, LogLevel.Warning, "functions are not isolated: {Problem}")]
     private static partial void NotIsolated(ILogger logger, string problem);

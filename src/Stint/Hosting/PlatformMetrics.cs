@@ -47,7 +47,7 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
         await DeliveryMetrics.WriteAsync(text, platform.Deliveries).ConfigureAwait(false);
-        gateway.Render(text, Replicas(platform));
+        await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);
 
@@ -78,7 +78,7 @@ internal static class PlatformMetrics
     public static async Task WriteGatewayAsync(Platform platform, FaasMeter gateway, PipeWriter output, CancellationToken cancellationToken)
     {
         var text = new MetricsText(output);
-        gateway.Render(text, Replicas(platform));
+        await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);
     }

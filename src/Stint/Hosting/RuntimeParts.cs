@@ -43,7 +43,7 @@ internal abstract class RuntimeParts : IAsyncDisposable
     public static RuntimeParts Of(DaemonOptions options, ProcessBackendOptions processes, HostNetwork network, TimeProvider time, ILoggerFactory loggers) => options.Backend switch
     {
         RuntimeBackend.Docker => new ContainerParts(options, processes, network, time, loggers),
-        RuntimeBackend.Process => new ProcessParts(options, processes, network, time, loggers),
+        RuntimeBackend.Process or RuntimeBackend.Swarm => new ProcessParts(options, processes, network, time, loggers),
         _ => throw new ArgumentOutOfRangeException(nameof(options)),
     };
 }

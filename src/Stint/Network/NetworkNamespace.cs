@@ -27,6 +27,9 @@ internal sealed class NetworkNamespace : IDisposable
     /// <summary>The namespace of the daemon.</summary>
     public static NetworkNamespace OpenCurrent() => new(System.IO.File.OpenHandle(OfThisThread, FileMode.Open, FileAccess.Read));
 
+    /// <summary>The namespace of a process.</summary>
+    public static NetworkNamespace OpenOf(int processId) => new(System.IO.File.OpenHandle($"/proc/{processId}/ns/net", FileMode.Open, FileAccess.Read));
+
     /// <summary>Does something inside: what it opens (sockets, taps) belongs to the namespace for good.</summary>
     public Task<T> RunAsync<T>(Func<T> work) => AwayAsync("enter a network namespace", () => LinuxCalls.EnterNamespace(File, LinuxCalls.NewNetwork), work);
 

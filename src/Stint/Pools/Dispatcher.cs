@@ -401,6 +401,12 @@ internal sealed class Dispatcher : IDisposable
             Plan(ref then);
             return Task.FromResult<string?>(null);
         }
+        return Bring(version, ref then);
+    }
+
+    private Task<string?> Bring(FunctionVersion version, ref Consequences then)
+    {
+        if (_closed is not null) return Task.FromResult<string?>($"{Version.Name} is being removed");
         if (!_budget.CanEverFit(HostBudget.MemoryOf(version)) && Instances.Count(Version, InstanceState.Idle, InstanceState.Busy) > 0)
         {
             _deploymentProblem = Refusals.TooLarge(version, _budget).Error;
@@ -412,6 +418,16 @@ internal sealed class Dispatcher : IDisposable
         else _alarm.Set(_deployment.Patience, Now);
         Plan(ref then);
         return done;
+    }
+
+    /// <summary>
+    /// Replaces all instances, as a new version that is the same one would: something that they were given at their start has changed. A deployment that boots goes first and makes it unnecessary,
+    /// but for what has booted already: its pool is asked again when it has ended.
+    /// </summary>
+    public Task<string?> Renew(ref Consequences then)
+    {
+        if (_deployment is { } deployment) return deployment.Done;
+        return Bring(Version with { }, ref then);
     }
 
     /// <summary>Moves new calls to the new version; the old instances end what they have begun.</summary>

@@ -125,6 +125,25 @@ internal sealed class FunctionPool : IAsyncDisposable
         return done;
     }
 
+    /// <summary>Replaces all instances by new ones of the same version, as a deployment does: old ones serve until new ones do. The result ends as that of <see cref="Deploy"/>.</summary>
+    public async Task<string?> RenewAsync()
+    {
+        while (true)
+        {
+            Consequences then = default;
+            bool isDeploying;
+            Task<string?> done;
+            lock (_lock)
+            {
+                isDeploying = _dispatcher.NextVersion is not null;
+                done = _dispatcher.Renew(ref then);
+            }
+            CarryOut(ref then);
+            var problem = await done.ConfigureAwait(false);
+            if (!isDeploying) return problem;
+        }
+    }
+
     /// <summary>
     /// Takes no more calls, lets running ones end within <paramref name="limit"/>, kills what is left then, and returns when no instance exists any more. Calls that wait are answered
     /// <see cref="Outcome.Unavailable"/>. May be called again with another limit; the shorter one counts.

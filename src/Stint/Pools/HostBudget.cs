@@ -59,8 +59,8 @@ internal sealed class HostBudget : IDisposable
     /// <summary>Whether calls of any function wait for room. Needs no lock.</summary>
     public bool IsContended => _contended;
 
-    /// <summary>The memory that one instance of a version is promised, MiB.</summary>
-    public static int MemoryOf(FunctionVersion version) => version.Spec.MemoryMiB;
+    /// <summary>The memory of this host that one instance of a version is promised, MiB.</summary>
+    public static int MemoryOf(FunctionVersion version) => version.Spec.IsElsewhere ? 0 : version.Spec.MemoryMiB;
 
     /// <summary>Whether an instance of that size fits an empty host.</summary>
     public bool CanEverFit(int memoryMiB) => memoryMiB <= MemoryMiB && Instances > 0;

@@ -84,6 +84,7 @@ public sealed class WipeContainersTests : IDisposable
                     containers.Remove(id);
                     return call.AnswerAsync(204, "");
                 }
+                if (path == "info") return call.AnswerAsync(200, "{}");
                 Assert.Contains("filters=%7B%22label%22%3A%5B%22stint.daemon%22%5D%7D", call.Target, StringComparison.Ordinal);
                 return call.AnswerAsync(200, path switch
                 {

@@ -17,6 +17,12 @@ internal sealed record LabelledObject(LabelledKind Kind, string Id, string Name,
 /// <summary>Kinds of objects, in the order in which they can be removed.</summary>
 internal enum LabelledKind
 {
+    /// <summary>A service of Swarm.</summary>
+    Service,
+
+    /// <summary>A secret of Swarm.</summary>
+    Secret,
+
     /// <summary>A container.</summary>
     Container,
 

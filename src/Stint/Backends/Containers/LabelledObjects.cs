@@ -14,11 +14,22 @@ internal sealed class LabelledObjects(EngineClient engine)
     // Arbitrary: an engine removes several containers in the time of two.
     private const int AtATime = 4;
 
+    // Of a service that is gone the tasks leave its network when they have ended.
+    private static readonly TimeSpan LeavingPause = TimeSpan.FromMilliseconds(500);
+    private const int LeavingTries = 40;
+
     /// <summary>All that there is of all daemons.</summary>
     /// <exception cref="EngineException">The engine is away, or it failed.</exception>
     public async Task<IReadOnlyList<LabelledObject>> FindAsync(CancellationToken cancellationToken)
     {
         var found = new List<LabelledObject>();
+        if ((await engine.ReadInfoAsync(cancellationToken).ConfigureAwait(false)).Swarm is { ControlAvailable: true })
+        {
+            foreach (var one in await engine.Services.ListAsync(Filters(), cancellationToken).ConfigureAwait(false))
+                found.Add(new(LabelledKind.Service, one.ID, one.Spec.Name, Daemon(one.Spec.Labels)) { IsRunning = one.Spec.Replicas > 0 });
+            foreach (var one in await engine.Services.ListSecretsAsync(Filters(), cancellationToken).ConfigureAwait(false))
+                found.Add(new(LabelledKind.Secret, one.ID, one.Spec.Name, Daemon(one.Spec.Labels)));
+        }
         foreach (var one in await engine.Containers.ListAsync(Filters(), cancellationToken).ConfigureAwait(false))
         {
             if (one.Labels.GetValueOrDefault(ContainerLabels.Role) == ContainerLabels.RuntimeRole) continue;
@@ -59,11 +70,17 @@ internal sealed class LabelledObjects(EngineClient engine)
         {
             switch (one.Kind)
             {
+                case LabelledKind.Service:
+                    await engine.Services.RemoveAsync(one.Id, cancellationToken).ConfigureAwait(false);
+                    break;
+                case LabelledKind.Secret:
+                    await engine.Services.RemoveSecretAsync(one.Id, cancellationToken).ConfigureAwait(false);
+                    break;
                 case LabelledKind.Container:
                     await engine.Containers.RemoveAsync(one.Id, cancellationToken).ConfigureAwait(false);
                     break;
                 case LabelledKind.Network:
-                    await engine.Networks.RemoveAsync(one.Id, cancellationToken).ConfigureAwait(false);
+                    await RemoveNetworkAsync(one.Id, cancellationToken).ConfigureAwait(false);
                     break;
                 case LabelledKind.Image:
                     // Name by name: by its id an image with several would have to be forced, and that breaks containers of others.
@@ -78,6 +95,24 @@ internal sealed class LabelledObjects(EngineClient engine)
         catch (EngineException failure) when (!failure.IsEngineAway)
         {
             return failure;
+        }
+    }
+
+    private async Task RemoveNetworkAsync(string id, CancellationToken cancellationToken)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                // An overlay is taken off the nodes after it has been removed, and is listed until then.
+                await engine.Networks.RemoveAsync(id, cancellationToken).ConfigureAwait(false);
+                if (tries == LeavingTries || (await engine.Networks.ListAsync(Filters(), cancellationToken).ConfigureAwait(false)).All(network => network.Id != id)) return;
+            }
+            catch (EngineException inUse) when (tries < LeavingTries && inUse.EngineMessage?.Contains("in use by task", StringComparison.Ordinal) == true)
+            {
+                // again
+            }
+            await Task.Delay(LeavingPause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -3,7 +3,10 @@ using Stint.Invocations;
 
 namespace Stint.Dialects.OpenFaas;
 
-/// <summary>The early gateway's rule for Alertmanager's webhook: firing makes one instance five, then five more each time up to the limit; resolved makes it the minimum.</summary>
+/// <summary>
+/// The early gateway's rule for Alertmanager's webhook: firing makes one instance five, then five more each time up to the limit; resolved makes it the minimum. A function with the label
+/// <c>com.openfaas.scale.factor</c> has today's rule: each time so many percent of what it may have.
+/// </summary>
 internal sealed class FaasAlertRule(Platform platform)
 {
     private const int Step = 5, Limit = 20;
@@ -25,12 +28,15 @@ internal sealed class FaasAlertRule(Platform platform)
     /// <summary>How many instances there are to be after an alert fired.</summary>
     /// <param name="current">How many there are to be now.</param>
     /// <param name="most">How many the function may have.</param>
-    public static int Next(int current, int most) => Math.Max(current, Math.Min(current <= 1 ? Step : current + Step, Math.Min(Limit, most)));
+    /// <param name="factor">The label <c>com.openfaas.scale.factor</c>, percent of <paramref name="most"/>; 0 = alerts change nothing; null = the early rule.</param>
+    public static int Next(int current, int most, int? factor = null) => factor is { } percent
+        ? Math.Max(current, Math.Min(most, current + (most * percent + 99) / 100))
+        : Math.Max(current, Math.Min(current <= 1 ? Step : current + Step, Math.Min(Limit, most)));
 
     private bool Scale(FunctionName name, string? status)
     {
         if (platform.Router.Find(name) is not { } pool || !platform.Registry.Snapshot.Functions.TryGetValue(name, out var function) || function.Serving is not { } serving) return false;
-        if (status == "firing") pool.Want(Next(pool.Minimum, serving.Spec.MaxInstances));
+        if (status == "firing") pool.Want(Next(pool.Minimum, serving.Spec.MaxInstances, FaasScalingLabels.Factor(serving.Spec.Labels)));
         else if (status == "resolved") pool.Want(null);
         return true;
     }

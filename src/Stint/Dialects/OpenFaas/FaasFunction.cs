@@ -37,9 +37,9 @@ internal static class FaasFunction
         var scaling = FaasScalingLabels.Read(labels);
         var container = new ContainerSpec { Image = deployment.Image.Trim(), Port = Port, Writable = !deployment.ReadOnlyRootFilesystem };
         if (deployment.Limits?.Memory is { Length: > 0 } memory)
-            container = container with { MemoryMiB = FaasQuantity.TryMemory(memory, out var mebibytes) ? mebibytes : throw Bad($"the memory limit '{memory}' is no amount of memory; write 128Mi or 1Gi") };
+            container = container with { MemoryMiB = ResourceAmount.TryMemory(memory, out var mebibytes) ? mebibytes : throw Bad($"the memory limit '{memory}' is no amount of memory; write 128Mi or 1Gi") };
         if (deployment.Limits?.Cpu is { Length: > 0 } cpu)
-            container = container with { Cpus = FaasQuantity.TryCpus(cpu, out var cpus) ? cpus : throw Bad($"the cpu limit '{cpu}' is no number of processors; write 100m or 0.5") };
+            container = container with { Cpus = ResourceAmount.TryCpus(cpu, out var cpus) ? cpus : throw Bad($"the cpu limit '{cpu}' is no number of processors; write 100m or 0.5") };
         var variables = deployment.EnvVars ?? [];
         if (deployment.EnvProcess is { Length: > 0 } process) variables[ProcessVariable] = process;
         foreach (var name in variables.Keys)
@@ -83,7 +83,7 @@ internal static class FaasFunction
             Secrets = spec.Secrets,
             Labels = spec.Labels,
             Annotations = spec.Annotations,
-            Limits = new FaasResources(FaasQuantity.Memory(spec.MemoryMiB), view.Cpus > 0 ? FaasQuantity.Cpus(view.Cpus) : null),
+            Limits = new FaasResources(ResourceAmount.Memory(spec.MemoryMiB), view.Cpus > 0 ? ResourceAmount.Cpus(view.Cpus) : null),
             Requests = spec.Requests.Count == 0 ? null : new FaasResources(spec.Requests.GetValueOrDefault("memory"), spec.Requests.GetValueOrDefault("cpu")),
             ReadOnlyRootFilesystem = spec.Container is not { Writable: true },
             InvocationCount = view.Requests,

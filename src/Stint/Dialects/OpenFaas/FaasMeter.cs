@@ -47,10 +47,11 @@ internal sealed class FaasMeter(Func<Invocation, ValueTask<Reply>> invoke, Func<
         meter.Ended(status, took);
     }
 
-    /// <summary>Writes the families.</summary>
+    /// <summary>Writes the families, function by function: those of thousands are never in memory together.</summary>
     /// <param name="text">Where to.</param>
     /// <param name="replicas">What is deployed, with the number of instances.</param>
-    public void Render(MetricsText text, IReadOnlyList<(FunctionName Name, int Replicas)> replicas)
+    /// <param name="cancellationToken">Nobody wants it any more.</param>
+    public async Task WriteAsync(MetricsText text, IReadOnlyList<(FunctionName Name, int Replicas)> replicas, CancellationToken cancellationToken)
     {
         var known = replicas.Select(static function => function.Name).ToHashSet();
         foreach (var gone in _functions.Keys.Where(name => !known.Contains(name))) _functions.TryRemove(gone, out _);
@@ -61,14 +62,28 @@ internal sealed class FaasMeter(Func<Invocation, ValueTask<Reply>> invoke, Func<
         text.Family("gateway_functions", MetricKind.Histogram, "Seconds of all functions' calls.").Sample(_all);
         text.Family("gateway_functions_seconds", MetricKind.Histogram, "Seconds from a call's arrival to the beginning of its answer.");
         foreach (var (name, meter) in meters)
+        {
             foreach (var (code, durations) in meter.Codes) text.Sample(durations, ("function_name", name), ("code", code));
+            await text.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
         text.Family("gateway_function_invocation_total", MetricKind.Counter, "Calls that ended, by status.");
         foreach (var (name, meter) in meters)
+        {
             foreach (var (code, durations) in meter.Codes) text.Sample(durations.Read().Count, ("function_name", name), ("code", code));
+            await text.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
         text.Family("gateway_function_invocation_started", MetricKind.Untyped, "Calls that began.");
-        foreach (var (name, meter) in meters) text.Sample(meter.Started, ("function_name", name));
+        foreach (var (name, meter) in meters)
+        {
+            text.Sample(meter.Started, ("function_name", name));
+            await text.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
         text.Family("gateway_service_count", MetricKind.Untyped, "Instances of a function.");
-        foreach (var (name, count) in replicas) text.Sample(count, ("function_name", FaasNames.Full(name)));
+        foreach (var (name, count) in replicas)
+        {
+            text.Sample(count, ("function_name", FaasNames.Full(name)));
+            await text.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private sealed class FunctionMeter

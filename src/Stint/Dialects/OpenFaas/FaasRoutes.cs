@@ -127,6 +127,7 @@ internal sealed class FaasRoutes(Platform platform)
     {
         var (module, name, value) = await ReadSecretAsync(context).ConfigureAwait(false);
         if (!platform.Secrets.TryReplace(module, name, value)) throw NoSecret(name);
+        platform.RenewSecret(module, name);
         context.Response.StatusCode = StatusCodes.Status202Accepted;
     }
 

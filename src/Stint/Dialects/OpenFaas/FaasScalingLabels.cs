@@ -44,11 +44,18 @@ internal sealed record FaasScalingLabels
             read = read with { Type = type switch { "rps" => ScalingMeasure.Rps, "capacity" => ScalingMeasure.Capacity, "cpu" => ScalingMeasure.Cpu, _ => throw Bad("type", "rps, capacity or cpu", type) } };
         if (Find("target") is { } target) read = read with { Target = Share(target, "target", 0.001, 1_000_000) };
         if (Find("target-proportion") is { } proportion) read = read with { Proportion = Share(proportion, "target-proportion", 0.01, 1) };
+        if (Find("factor") is { } factor) _ = Percent(factor) ?? throw Bad("factor", "a percentage from 0 to 100", factor);
         if (read.Min > read.Max) throw FaasFunction.Bad($"{Prefix}min ({read.Min}) is more than {Prefix}max ({read.Max}); raise the one or lower the other");
         return read;
 
         string? Find(string name) => labels.TryGetValue(Prefix + name, out var text) && text.Length > 0 ? text : null;
     }
+
+    /// <summary><c>factor</c>: how many percent of the most instances an alert adds. It is no key of function.toml, since only alerts ask for it; the label itself is.</summary>
+    /// <returns>Null when there is none, or none that can be understood.</returns>
+    public static int? Factor(IReadOnlyDictionary<string, string> labels) => labels.TryGetValue(Prefix + "factor", out var text) ? Percent(text) : null;
+
+    private static int? Percent(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 100 ? number : null;
 
     private static int Number(string text, string name, int least) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= 1000 ? number : throw Bad(name, $"an integer from {least} to 1000", text);

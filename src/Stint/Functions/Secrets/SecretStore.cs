@@ -82,6 +82,13 @@ internal sealed class SecretStore
         }
     }
 
+    /// <summary>A word for when the secret was set: another one after each time; empty = there is none of that name.</summary>
+    public string Stamp(string module, string name)
+    {
+        var file = new FileInfo(PathOf(module, name));
+        return file.Exists ? file.LastWriteTimeUtc.Ticks.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
+    }
+
     private void Write_NeedsLock(string module, string name, ReadOnlySpan<byte> value)
     {
         Make(Path.Combine(_folder, module));

@@ -75,7 +75,7 @@ public sealed class FaasFunctionTests
     [InlineData("128Mi", 128), InlineData("128m", 128), InlineData("1Gi", 1024), InlineData("1g", 1024), InlineData("0.5Gi", 512), InlineData("134217728", 128), InlineData("131072Ki", 128), InlineData("64M", 62), InlineData("100k", 1)]
     public void Memory_is_read_as_Kubernetes_and_Docker_write_it(string text, int mebibytes)
     {
-        Assert.True(FaasQuantity.TryMemory(text, out var read));
+        Assert.True(ResourceAmount.TryMemory(text, out var read));
         Assert.Equal(mebibytes, read);
     }
 
@@ -83,7 +83,7 @@ public sealed class FaasFunctionTests
     [InlineData("100m", 0.1), InlineData("0.5", 0.5), InlineData("2", 2), InlineData("1500m", 1.5)]
     public void Processors_are_read_in_thousandths_too(string text, double cpus)
     {
-        Assert.True(FaasQuantity.TryCpus(text, out var read));
+        Assert.True(ResourceAmount.TryCpus(text, out var read));
         Assert.Equal(cpus, read, 9);
     }
 
@@ -91,8 +91,8 @@ public sealed class FaasFunctionTests
     [InlineData(""), InlineData("Mi"), InlineData("-1Mi"), InlineData("1e9999"), InlineData("0"), InlineData("1 Gi"), InlineData("99999999999Ti"), InlineData("NaN"), InlineData("∞")]
     public void What_is_no_amount_is_refused(string text)
     {
-        Assert.False(FaasQuantity.TryMemory(text, out _));
-        Assert.False(FaasQuantity.TryCpus(text, out _));
+        Assert.False(ResourceAmount.TryMemory(text, out _));
+        Assert.False(ResourceAmount.TryCpus(text, out _));
     }
 
     [Theory]
@@ -110,6 +110,19 @@ public sealed class FaasFunctionTests
     [Theory]
     [InlineData(0, 20, 5), InlineData(1, 20, 5), InlineData(5, 20, 10), InlineData(10, 20, 15), InlineData(15, 20, 20), InlineData(20, 20, 20), InlineData(1, 3, 3), InlineData(3, 3, 3), InlineData(18, 100, 20), InlineData(50, 100, 50)]
     public void An_alert_makes_five_of_one_and_then_five_more_up_to_twenty(int current, int most, int next) => Assert.Equal(next, FaasAlertRule.Next(current, most));
+
+    [Theory]
+    [InlineData(1, 20, 20, 5), InlineData(5, 20, 20, 9), InlineData(18, 20, 20, 20), InlineData(1, 3, 20, 2), InlineData(1, 100, 50, 51), InlineData(51, 100, 50, 100), InlineData(7, 20, 0, 7), InlineData(0, 5, 100, 5)]
+    public void With_a_factor_an_alert_adds_that_part_of_the_most_instances(int current, int most, int factor, int next) => Assert.Equal(next, FaasAlertRule.Next(current, most, factor));
+
+    [Theory]
+    [InlineData("20", 20), InlineData("0", 0), InlineData("100", 100), InlineData("101", null), InlineData("-1", null), InlineData("half", null)]
+    public void A_factor_is_a_percentage(string text, int? read)
+    {
+        var labels = new Dictionary<string, string> { ["com.openfaas.scale.factor"] = text };
+        Assert.Equal(read, FaasScalingLabels.Factor(labels));
+        if (read is null) Assert.Contains("com.openfaas.scale.factor must be a percentage", Assert.Throws<DeploymentException>(() => FaasScalingLabels.Read(labels)).Message, StringComparison.Ordinal);
+    }
 
     private static FunctionSpec Read(FaasDeployment deployment)
     {

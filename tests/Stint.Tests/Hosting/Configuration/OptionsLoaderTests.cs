@@ -80,7 +80,7 @@ public sealed class OptionsLoaderTests
     [InlineData("STINT_PYTHON3", "python3.12", "STINT_PYTHON3: `python3` must be a path with at least one `/`, not \"python3.12\"")]
     [InlineData("STINT_CONTAINER_SUBNETS", "10.101.0.0/30", "STINT_CONTAINER_SUBNETS: `container-subnets` must be IPv4 networks such as \"10.101.0.0/16\", each of /8 to /28, in an array or with commas, not \"10.101.0.0/30\"")]
     [InlineData("STINT_CONTAINER_SUBNETS", "fd00::/16", "STINT_CONTAINER_SUBNETS: `container-subnets` must be IPv4 networks such as \"10.101.0.0/16\", each of /8 to /28, in an array or with commas, not \"fd00::/16\"")]
-    [InlineData("TF_BACKEND", "dokcer", "TF_BACKEND: `backend` must be \"process\" or \"docker\", not \"dokcer\"; did you mean \"docker\"?")]
+    [InlineData("TF_BACKEND", "dokcer", "TF_BACKEND: `backend` must be \"process\" or \"docker\" or \"swarm\", not \"dokcer\"; did you mean \"docker\"?")]
     [InlineData("STINT_DOCKER_BASE", "python:3", "STINT_DOCKER_BASE: `docker-base` must be a table of images under the names python3, nodejs, binary, not \"python:3\"")]
     [InlineData("STINT_DOCKER_BASE", "ruby=ruby:3", "STINT_DOCKER_BASE: `docker-base` has no runtime `ruby`; there are python3, nodejs, binary")]
     [InlineData("STINT_DOCKER_BASE", "nodejs=", "STINT_DOCKER_BASE: `docker-base` names no image for nodejs; an image is named as in `docker pull`: python:3.12-slim")]

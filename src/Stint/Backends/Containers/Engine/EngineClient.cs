@@ -1,7 +1,7 @@
 // Our own client of the Docker Engine API (docs.docker.com/reference/api/engine), because no package of one restores where this is built (docs/dependencies.md): the calls that backends and
 // commands need, nothing else. Names and fields are the API's. Docker Engine 20.10 and newer and Podman's compatible socket answer it.
 //
-//   EngineClient ──▶ Containers, Networks, Images, Volumes      one method a call
+//   EngineClient ──▶ Containers, Networks, Images, Volumes, Services      one method a call
 //        └─────────▶ EngineTransport ──▶ EngineConnector     time limits, bounds, faults; sockets and TLS
 namespace Stint.Backends.Containers.Engine;
 
@@ -19,6 +19,7 @@ internal sealed class EngineClient : IDisposable
         Networks = new NetworkCalls(_transport);
         Images = new ImageCalls(_transport);
         Volumes = new VolumeCalls(_transport);
+        Services = new ServiceCalls(_transport);
     }
 
     /// <summary>Where the engine listens.</summary>
@@ -35,6 +36,9 @@ internal sealed class EngineClient : IDisposable
 
     /// <summary>Calls about volumes.</summary>
     public VolumeCalls Volumes { get; }
+
+    /// <summary>Calls about a swarm.</summary>
+    public ServiceCalls Services { get; }
 
     /// <summary>Returns when an engine answers whose API we speak.</summary>
     public async Task PingAsync(CancellationToken cancellationToken)

@@ -40,6 +40,12 @@ internal enum EngineFault
     /// <summary>It has no volume of that name.</summary>
     NoVolume,
 
+    /// <summary>It has no service, or secret, of that id.</summary>
+    NoService,
+
+    /// <summary>It is in no swarm, or no manager of one.</summary>
+    NoSwarm,
+
     /// <summary>The addresses that a network was to have belong to another.</summary>
     Overlap,
 

@@ -60,7 +60,8 @@ internal static class EngineRefusals
         EngineFault.NoPermission => $"the container engine at {address} does not permit to {call.Words}: {said}. See its authorization plugins.",
         EngineFault.NoImage => $"the container engine has no such image: {said}. Put it there first (docker pull, docker load, docker build); images are not pulled by themselves.",
         EngineFault.NoRuntime => $"the container engine lacks the runtime: {said}. Install it, register it with the engine (\"runtimes\" in /etc/docker/daemon.json), and restart the engine; docker info shows what it has.",
-        EngineFault.NoContainer or EngineFault.NoNetwork or EngineFault.NoVolume => $"the container engine could not {call.Words}: {said}. Somebody else has removed it.",
+        EngineFault.NoContainer or EngineFault.NoNetwork or EngineFault.NoVolume or EngineFault.NoService => $"the container engine could not {call.Words}: {said}. Somebody else has removed it.",
+        EngineFault.NoSwarm => $"the container engine at {address} is no manager of a swarm: {said} Make it one (docker swarm init), or name a manager in docker-host.",
         EngineFault.Overlap => $"the container engine could not {call.Words}: {said}. Choose addresses that no other network has (docker network inspect).",
         _ => $"the container engine could not {call.Words}: {said}",
     };
@@ -78,6 +79,7 @@ internal static class EngineRefusals
     {
         if (said is null) return null;
         if (Has("no such image") || Has("image not known") || Has("unable to find image") || Has("pull access denied")) return EngineFault.NoImage;
+        if (Has("not a swarm manager") || Has("not part of a swarm") || Has("swarm is encrypted and needs to be unlocked") || Has("the swarm does not have a leader")) return EngineFault.NoSwarm;
         if (Has("no such container") || Has("no container with name or id") || Has("marked for removal")) return EngineFault.NoContainer;
         if (Has("unknown runtime specified") || Has("unknown or invalid runtime name") || Has("invalid runtime name") || Has("oci runtime \"") && Has("not found")) return EngineFault.NoRuntime;
         // The runtime is registered and its program is not there.

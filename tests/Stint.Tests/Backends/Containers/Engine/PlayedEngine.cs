@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json.Nodes;
 using Stint.Backends.Containers.Engine;
 
 namespace Stint.Tests.Backends.Containers.Engine;
@@ -16,6 +17,7 @@ internal sealed class PlayedEngine : IAsyncDisposable
     private readonly Func<PlayedCall, Task> _play;
     private readonly Task _accepting;
     private int _open;
+    private volatile Exception? _failure;
 
     /// <summary>Listens. A ping is answered by itself unless <paramref name="play"/> answers it.</summary>
     public PlayedEngine(Func<PlayedCall, Task> play)
@@ -50,6 +52,8 @@ internal sealed class PlayedEngine : IAsyncDisposable
         await Task.WhenAll(_connections);
         _stop.Dispose();
         Directory.Delete(_folder, recursive: true);
+        // Also when the test itself did not notice.
+        if (_failure is { } failure) throw new InvalidOperationException($"the script of the played engine failed: {failure.Message}", failure);
     }
 
     private async Task AcceptAsync()
@@ -77,7 +81,7 @@ internal sealed class PlayedEngine : IAsyncDisposable
             while (await ReadAsync(stream) is { } call)
             {
                 Asked.Enqueue($"{call.Method} {call.Target}");
-                await _play(call);
+                await PlayAsync(call);
                 if (!call.IsAnswered && call.IsPing) await call.AnswerAsync(200, "OK", "Api-Version: 1.41\r\n");
                 if (!call.IsKept) break;
             }
@@ -90,6 +94,21 @@ internal sealed class PlayedEngine : IAsyncDisposable
         {
             Interlocked.Decrement(ref _open);
         }
+    }
+
+    // A script that fails, as an assertion in it does, would be a connection that broke to the client, which tries such again for ever: it is a refusal instead, of this call and of all that follow, with its reason.
+    private async Task PlayAsync(PlayedCall call)
+    {
+        try
+        {
+            if (_failure is null) await _play(call);
+        }
+        catch (Exception failure) when (failure is not (OperationCanceledException or IOException or SocketException or ObjectDisposedException))
+        {
+            _failure ??= failure;
+        }
+        if (_failure is { } reason && !call.IsAnswered) await call.AnswerAsync(500, new JsonObject { ["message"] = $"the script of the played engine failed: {reason.Message}" }.ToJsonString());
+        else if (_failure is not null) throw new IOException("the script failed in the middle of an answer");
     }
 
     private async Task<PlayedCall?> ReadAsync(NetworkStream stream)

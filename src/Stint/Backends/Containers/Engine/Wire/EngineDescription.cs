@@ -116,6 +116,9 @@ internal sealed record EngineInfo
     /// <summary>Networks forward IPv4.</summary>
     public bool IPv4Forwarding { get; init; }
 
+    /// <summary>Its part in a swarm.</summary>
+    public SwarmPart? Swarm { get; init; }
+
     /// <summary>What the engine itself complains about.</summary>
     [AllowNull]
     public IReadOnlyList<string> Warnings { get; init => field = value ?? []; } = [];

@@ -14,6 +14,10 @@ internal sealed record ImageDetails
     [AllowNull]
     public IReadOnlyList<string> RepoTags { get; init => field = value ?? []; } = [];
 
+    /// <summary>Its names with digests: it came from a registry, or has been sent to one.</summary>
+    [AllowNull]
+    public IReadOnlyList<string> RepoDigests { get; init => field = value ?? []; } = [];
+
     /// <summary>RFC 3339.</summary>
     public string? Created { get; init; }
 

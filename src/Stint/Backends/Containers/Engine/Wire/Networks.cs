@@ -11,8 +11,11 @@ internal sealed record NetworkSettings
     /// <summary>A name that is taken is an error; newer engines always have it so.</summary>
     public bool CheckDuplicate { get; init; } = true;
 
-    /// <summary><c>bridge</c>.</summary>
+    /// <summary><c>bridge</c>, or <c>overlay</c> across a swarm.</summary>
     public string Driver { get; init; } = "bridge";
+
+    /// <summary>Of an overlay: containers that are no tasks may join.</summary>
+    public bool? Attachable { get; init; }
 
     /// <summary>No way out.</summary>
     public bool? Internal { get; init; }

@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace Stint.Dialects.OpenFaas;
+namespace Stint.Functions.Specification;
 
 /// <summary>Amounts as Kubernetes and Docker write them: <c>128Mi</c>, <c>128m</c>, <c>1Gi</c> of memory; <c>100m</c>, <c>0.5</c> processors.</summary>
-internal static class FaasQuantity
+internal static class ResourceAmount
 {
     private const double Mebibyte = 1024 * 1024;
 
