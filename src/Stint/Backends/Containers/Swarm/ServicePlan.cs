@@ -2,7 +2,6 @@ using System.Globalization;
 using Stint.Backends.Containers.Engine;
 using Stint.Functions;
 using Stint.Functions.Specification;
-using Stint.Invocations;
 
 namespace Stint.Backends.Containers.Swarm;
 
