@@ -199,7 +199,7 @@ internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, Fu
     {
         lock (_lock)
         {
-            if (_shrinkAt is not { } since || host.Time.GetElapsedTime(since) < Linger) return Task.CompletedTask;
+            if (host.IsLeaving || _shrinkAt is not { } since || host.Time.GetElapsedTime(since) < Linger) return Task.CompletedTask;
             // An earlier daemon's replicas have the time to be needed that instances have.
             if (IsKept_NeedsLock()) return Task.CompletedTask;
         }
