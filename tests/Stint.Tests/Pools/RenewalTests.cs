@@ -1,4 +1,3 @@
-using Stint.Pools;
 using Stint.Tests.Backends.Upstream;
 
 namespace Stint.Tests.Pools;

@@ -58,8 +58,11 @@ public sealed class SwarmTests(OneNodeSwarm swarm) : IClassFixture<OneNodeSwarm>
     {
         await _daemon.DeployAsync("many", Toml("min-instances = 3\nmax-instances = 3\nkeepalive = -1"));
         await Retry.UntilAsync("three tasks run", async () => (await Cluster.RunningAsync("many")).Count == 3 && (await _daemon.DescribeAsync("many")).GetProperty("instances").GetProperty("idle").GetInt32() == 3);
-        // Each waits until all three are in: one of them that shares its task would wait for ever.
-        var calls = Enumerable.Range(0, 3).Select(_ => _daemon.CallAsync("many/cgi-bin/sh", "hostname; sleep 2")).ToList();
+        // Each goes on when all three are in.
+        var calls = Enumerable.Range(0, 3).Select(_ => _daemon.CallAsync("many/cgi-bin/sh", "hostname; until [ -e /tmp/go ]; do sleep 0.1; done")).ToList();
+        await Retry.UntilAsync("all three calls run", async () => (await _daemon.DescribeAsync("many")).GetProperty("instances").GetProperty("busy").GetInt32() == 3);
+        foreach (var container in (await Cluster.DockerAsync("ps", "-q", "--filter", "label=stint.function=many")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            await Cluster.DockerAsync("exec", container, "touch", "/tmp/go");
         var hosts = (await Task.WhenAll(calls)).Select(static answer => answer.Body).ToHashSet();
         Assert.Equal(3, hosts.Count);
 
@@ -108,11 +111,11 @@ public sealed class SwarmTests(OneNodeSwarm swarm) : IClassFixture<OneNodeSwarm>
     [Fact]
     public async Task A_version_that_does_not_get_ready_changes_nothing_and_says_what_it_printed()
     {
-        await _daemon.DeployAsync("careful", Toml("boot-timeout = 8\nmin-instances = 1"));
+        await _daemon.DeployAsync("careful", Toml("min-instances = 1"));
         var before = Assert.Single(await Cluster.ServicesAsync("careful"));
-        var broken = await Assert.ThrowsAsync<InvalidOperationException>(() => _daemon.DeployAsync("careful", Toml("boot-timeout = 20\nmin-instances = 1", SwarmCluster.BrokenImage)));
+        var broken = await Assert.ThrowsAsync<InvalidOperationException>(() => _daemon.DeployAsync("careful", Toml("min-instances = 1", SwarmCluster.BrokenImage)));
         Assert.Contains("cannot find my lines", broken.Message, StringComparison.Ordinal);
-        var mute = await Assert.ThrowsAsync<InvalidOperationException>(() => _daemon.DeployAsync("careful", Toml("boot-timeout = 8\nmin-instances = 1", SwarmCluster.MuteImage)));
+        var mute = await Assert.ThrowsAsync<InvalidOperationException>(() => _daemon.DeployAsync("careful", Toml("min-instances = 1", SwarmCluster.MuteImage)));
         Assert.Contains("accepts no connection", mute.Message, StringComparison.Ordinal);
         Assert.Contains("waiting for Godot", mute.Message, StringComparison.Ordinal);
         Assert.Equal(before.ID, Assert.Single(await Cluster.ServicesAsync("careful")).ID);

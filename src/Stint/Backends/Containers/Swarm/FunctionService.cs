@@ -13,7 +13,7 @@ using Stint.Functions;
 namespace Stint.Backends.Containers.Swarm;
 
 /// <summary>A service and its instances.</summary>
-internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, FunctionVersion version)
+internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, FunctionVersion version) : IAsyncDisposable
 {
     // A start that follows right after an end, as the first one after a deployment's trial, finds the replica still there.
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(2);
@@ -199,7 +199,7 @@ internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, Fu
     {
         lock (_lock)
         {
-            if (_shrinkAt is not { } since || host.Time.GetElapsedTime(since) < Linger) return Task.CompletedTask;
+            if (host.IsLeaving || _shrinkAt is not { } since || host.Time.GetElapsedTime(since) < Linger) return Task.CompletedTask;
             // An earlier daemon's replicas have the time to be needed that instances have.
             if (IsKept_NeedsLock()) return Task.CompletedTask;
         }
@@ -221,8 +221,12 @@ internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, Fu
         }
     }
 
-    /// <summary>Stops reading its output.</summary>
-    public ValueTask CloseAsync() => _output?.DisposeAsync() ?? default;
+    /// <summary>Lets go of it, at the daemon's end; the service stays.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_output is { } output) await output.DisposeAsync().ConfigureAwait(false);
+        _change.Dispose();
+    }
 
     private bool IsKept_NeedsLock()
     {
@@ -280,7 +284,7 @@ internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, Fu
         {
             if (!instance.Task.IsLeaving) continue;
             if (TakeFree() is { } task) instance.Move(task);
-            else if (instance.Task.Ended.IsCompletedSuccessfully) instance.End(instance.Task.Ended.Result);
+            else if (instance.Task.EndReason is { } reason) instance.End(reason);
         }
         foreach (var start in _starts)
         {

@@ -9,19 +9,19 @@ namespace Stint.Backends.Containers.Swarm;
 internal sealed partial class ServiceOutput(SwarmHost host, FunctionName function) : IAsyncDisposable
 {
     private const string TaskDetail = "com.docker.swarm.task.id=";
-    private const int KeptLines = 10, KeptTasks = 16;
+    private const int KeptLines = 10, KeptTasks = 16, LongestDetails = 4096;
 
     // The way of a line from another node.
-    private static readonly TimeSpan TailPatience = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan TailPatience = TimeSpan.FromSeconds(3), TailPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Task, OutputKind Kind), LineSplitter> _lines = [];
     private readonly List<(string Task, Queue<string> Lines)> _tails = [];
+    private readonly List<byte> _head = [];
     private CancellationTokenSource? _stop;
     private Task _following = Task.CompletedTask;
     private (string Task, OutputKind Kind)? _current;
-    private bool _isKnown;
     private long _last;
 
     /// <summary>Begins to follow a service.</summary>
@@ -53,11 +53,15 @@ internal sealed partial class ServiceOutput(SwarmHost host, FunctionName functio
     /// <summary>The message, and under it what the task printed last.</summary>
     public async Task<string> WithTailAsync(string task, string message)
     {
-        await Task.Delay(TailPatience, host.Time).ConfigureAwait(false);
-        lock (_lock)
+        for (var began = host.Time.GetTimestamp(); ;)
         {
-            var kept = _tails.Find(one => one.Task == SwarmTask.Short(task)).Lines;
-            return kept is not { Count: > 0 } ? message : $"{message}\n{string.Join('\n', kept)}";
+            // The first line may have others behind it.
+            await Task.Delay(TailPause, host.Time).ConfigureAwait(false);
+            lock (_lock)
+            {
+                if (_tails.Find(one => one.Task == SwarmTask.Short(task)).Lines is { Count: > 0 } kept) return $"{message}\n{string.Join('\n', kept)}";
+            }
+            if (host.Time.GetElapsedTime(began) >= TailPatience) return message;
         }
     }
 
@@ -101,8 +105,7 @@ internal sealed partial class ServiceOutput(SwarmHost host, FunctionName functio
             _current = null;
             var blank = bytes.IndexOf((byte)' ');
             if (blank < 0 || !EngineTime.TryParse(bytes[..blank], out var moment)) return;
-            // Several tasks' moments are not in order, so what is told again after a break may be a little more; the same moment twice is not.
-            _isKnown = moment <= 0;
+            // After a break it goes on behind the latest: of several tasks, whose moments are not in order, a line may be lost then.
             if (moment > _last) _last = moment;
             bytes = bytes[(blank + 1)..];
             _head.Clear();
@@ -120,16 +123,12 @@ internal sealed partial class ServiceOutput(SwarmHost host, FunctionName functio
             _current = (TaskOf(Encoding.UTF8.GetString(_head.ToArray())), piece.Kind);
             bytes = bytes[(blank + 1)..];
         }
-        if (_isKnown || bytes.IsEmpty) return;
+        if (bytes.IsEmpty) return;
         var (task, kind) = _current.Value;
         if (!_lines.TryGetValue((task, kind), out var lines)) _lines[(task, kind)] = lines = new LineSplitter(line => Print(task, kind, line));
         lines.Take(bytes);
         if (_lines.Count > 4 * KeptTasks) _lines.Clear(); // of tasks that are long gone; a line in the making is lost at worst
     }
-
-    private readonly List<byte> _head = [];
-
-    private const int LongestDetails = 4096;
 
     private static string TaskOf(string details)
     {

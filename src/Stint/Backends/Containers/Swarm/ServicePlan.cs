@@ -2,7 +2,6 @@ using System.Globalization;
 using Stint.Backends.Containers.Engine;
 using Stint.Functions;
 using Stint.Functions.Specification;
-using Stint.Invocations;
 
 namespace Stint.Backends.Containers.Swarm;
 
@@ -29,6 +28,7 @@ internal static class ServicePlan
             { CallsBack: true } => $"{version.Name} is to say by itself that it is ready, with a callback, which no other machine can make. Say which port it serves on instead: port = {spec.HttpPort} below [container]",
             { Runtime: { } runtime } => $"{version.Name} wants the runtime {runtime}, and a service of Swarm has each node's default one. Remove `runtime`, and make it the default of the nodes (\"default-runtime\" in /etc/docker/daemon.json)",
             { Network: ContainerNetwork.Internal } => $"{version.Name} wants network = \"internal\"; the network of all services leads out. Remove that key, or make the network {nameof(ContainerNetwork.Internal).ToLowerInvariant()} yourself (docker network create -d overlay --attachable --internal) and start the daemon inside it",
+            _ when version.Spec.ScaleBy == ScalingMeasure.Cpu => $"{version.Name} is to be scaled by cpu, and what its instances use is known to their nodes alone. Scale it by rps or capacity (scale-by, com.openfaas.scale.type)",
             _ => version.Spec.SingleUse ? $"{version.Name} is single-use, and a replica of Swarm is there to stay. Remove single-use" : null,
         };
     }

@@ -108,7 +108,6 @@ internal sealed class SwarmHost : IAsyncDisposable
         foreach (var service in gone)
         {
             await service.RemoveAsync(CancellationToken.None).ConfigureAwait(false);
-            await service.CloseAsync().ConfigureAwait(false);
             lock (_lock)
                 if (service.IsUnused) _services.Remove(service.Key);
         }
@@ -118,7 +117,8 @@ internal sealed class SwarmHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Watch.DisposeAsync().ConfigureAwait(false);
-        foreach (var service in Services()) await service.CloseAsync().ConfigureAwait(false);
+        foreach (var service in Services()) await service.DisposeAsync().ConfigureAwait(false);
+        Network.Dispose();
         Engine.Dispose();
     }
 

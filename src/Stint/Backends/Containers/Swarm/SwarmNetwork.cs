@@ -11,7 +11,7 @@ using Stint.Backends.Containers.Engine;
 namespace Stint.Backends.Containers.Swarm;
 
 /// <summary>The overlay network of functions, and the way to a task in it.</summary>
-internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options)
+internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options) : IDisposable
 {
     private const int RemovalTries = 40;
     private static readonly TimeSpan RemovalPause = TimeSpan.FromMilliseconds(250);
@@ -56,12 +56,14 @@ internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options)
         if (_way is not { } way) return null;
         if (!way.IsPublished)
         {
-            var inside = task.NetworksAttachments.FirstOrDefault(attachment => attachment.Network?.ID == way.NetworkId)?.Addresses.FirstOrDefault();
-            return inside is not null && IPAddress.TryParse(inside.Split('/')[0], out var address) ? new IPEndPoint(address, port) : null;
+            return task.NetworksAttachments.FirstOrDefault(attachment => attachment.Network?.ID == way.NetworkId)?.Addresses is [var inside, ..] && IPAddress.TryParse(inside.Split('/')[0], out var address) ? new IPEndPoint(address, port) : null;
         }
         if (task.Status.PortStatus?.Ports.FirstOrDefault(candidate => candidate.TargetPort == port) is not { NodePort: > 0 } published) return null;
         return AddressOf(nodes.GetValueOrDefault(task.NodeID ?? "")) is { } node ? new IPEndPoint(node, published.NodePort) : null;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _turn.Dispose();
 
     // A swarm of one node may have no address but the loopback, or none at all.
     private static IPAddress? AddressOf(NodeDetails? node)

@@ -19,14 +19,21 @@ internal sealed class SwarmTask(string id, IPEndPoint endPoint)
     /// <summary>Ends, never faulted, when it does not run any more, with the reason in one line.</summary>
     public Task<string> Ended => _ended.Task;
 
-    /// <summary>Swarm has asked it to end. Guarded by its service's lock, as is the next.</summary>
+    /// <summary>Why it ended; null while it runs.</summary>
+    public string? EndReason { get; private set; }
+
+    /// <summary>Swarm has asked it to end. Guarded by its service's lock, as are the next and the reason.</summary>
     public bool IsLeaving { get; set; }
 
     /// <summary>Whether a start or an instance has it.</summary>
     public bool IsTaken { get; set; }
 
     /// <summary>It does not run any more.</summary>
-    public void End(string reason) => _ended.TrySetResult(reason);
+    public void End(string reason)
+    {
+        EndReason ??= reason;
+        _ended.TrySetResult(reason);
+    }
 
     /// <summary>The part of an id that people are shown.</summary>
     public static string Short(string id) => id.Length > 12 ? id[..12] : id;

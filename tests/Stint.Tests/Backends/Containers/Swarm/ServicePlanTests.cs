@@ -99,6 +99,7 @@ public sealed class ServicePlanTests
         Assert.Contains("callback", ServicePlan.Misfit(Version(new FunctionSpec { Container = new ContainerSpec { Image = "i:1" } })), StringComparison.Ordinal);
         Assert.Contains("runsc", ServicePlan.Misfit(Version(new FunctionSpec { Container = Web with { Runtime = "runsc" } })), StringComparison.Ordinal);
         Assert.Contains("internal", ServicePlan.Misfit(Version(new FunctionSpec { Container = Web with { Network = ContainerNetwork.Internal } })), StringComparison.Ordinal);
+        Assert.Contains("rps or capacity", ServicePlan.Misfit(Version(new FunctionSpec { Container = Web, ScaleBy = ScalingMeasure.Cpu })), StringComparison.Ordinal);
         Assert.Contains("single-use", ServicePlan.Misfit(Version(new FunctionSpec { Container = Web, SingleUse = true })), StringComparison.Ordinal);
     }
 
