@@ -77,9 +77,9 @@ internal sealed partial class BodyFiles
         {
             await file.WriteAsync(piece).ConfigureAwait(false);
         }
-        catch (IOException failure) when (failure.HResult == noSpace)
+        catch (IOException failure)
         {
-            throw DiskRoom.Full(_folder, failure);
+            throw failure.HResult == noSpace ? DiskRoom.Full(_folder, failure) : new StoreException(failure.Message, inner: failure);
         }
     }
 
@@ -115,7 +115,7 @@ internal sealed partial class BodyFiles
         var failed = folder < 0 || fsync(folder) != 0;
         var reason = failed ? Marshal.GetLastPInvokeErrorMessage() : "";
         if (folder >= 0) _ = close(folder);
-        if (failed) throw new IOException($"{_folder} cannot be made durable: {reason}");
+        if (failed) throw new StoreException($"{_folder} cannot be made durable: {reason}");
     }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
