@@ -21,6 +21,7 @@ internal static class Checkup
         new PortsCheck(),
         new FolderCheck("registry folder", scope => scope.Registry),
         new FolderCheck("state folder", scope => scope.State),
+        new SqliteCheck(),
         new DiskSpaceCheck(),
         new MemoryCheck(),
     ];

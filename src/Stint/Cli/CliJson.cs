@@ -17,6 +17,8 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(DoctorView))]
 [JsonSerializable(typeof(WipedContainersView))]
 [JsonSerializable(typeof(ImageListView))]
+[JsonSerializable(typeof(AsyncListView))]
+[JsonSerializable(typeof(AsyncDetailsView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>

@@ -103,6 +103,7 @@ internal static class CommandLine
         root.Subcommands.Add(DescribeCommand.Build(session, globals));
         root.Subcommands.Add(TopCommand.Build(session, globals));
         root.Subcommands.Add(LogsCommand.Build(session, globals));
+        root.Subcommands.Add(AsyncCommand.Build(session, globals));
         root.Subcommands.Add(NotifyCommand.Build(session, globals));
         root.Subcommands.Add(RmCommand.Build(session, globals));
         root.Subcommands.Add(WipeCommand.Build(session, globals));

@@ -233,7 +233,7 @@ internal sealed partial class AsyncCalls(AsyncParts parts) : IAsyncDisposable
             if (reply.Completion is { } completion) await completion.ConfigureAwait(false);
         }
         var took = parts.Time.GetElapsedTime(began);
-        if (_lanes!.IsStopping && end.Kind == CallEndKind.PlatformFailed) return new Verdict(new Ending.Later(parts.Time.GetUtcNow(), false, null, "the daemon stopped while it ran"));
+        if (_lanes!.IsStopping && end.Kind is (CallEndKind.PlatformFailed or CallEndKind.Crashed)) return new Verdict(new Ending.Later(parts.Time.GetUtcNow(), false, null, "the daemon stopped while it ran"));
         Ran(entry.Function, end.Status, took);
         return Judge(claimed, head, invocation, end, took, follower);
     }

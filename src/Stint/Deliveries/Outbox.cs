@@ -37,6 +37,9 @@ internal sealed partial class Outbox : IAsyncDisposable
     /// <summary>What it has done.</summary>
     public DeliveryCounters Counters { get; } = new();
 
+    /// <summary>Deliveries that are held by this daemon now.</summary>
+    public int Running => _lanes?.Running ?? 0;
+
     /// <summary>Makes a kind known, before <see cref="BeginAsync"/>. Deliveries of a kind that nobody knows stay where they are.</summary>
     public void Register(IDeliveryKind kind) => _kinds[kind.Name] = kind;
 

@@ -17,10 +17,12 @@ internal sealed class DeliveryParts : IAsyncDisposable
     private const int DeliveryPlaces = 32;
 
     private readonly CallbackKind _callbacks;
+    private readonly TimeProvider _time;
 
     /// <summary>Puts them together; nothing is opened yet.</summary>
     public DeliveryParts(DaemonOptions options, Router router, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers)
     {
+        _time = time;
         var limits = new StoreLimits
         {
             Calls = options.AsyncMaxWaiting, Bytes = options.AsyncDiskMiB * Mebibyte, FunctionBytes = options.AsyncDiskMiB * Mebibyte / 2, KeepIds = options.AsyncKeepIds, KeepDead = options.AsyncKeepDead,
@@ -62,6 +64,35 @@ internal sealed class DeliveryParts : IAsyncDisposable
     {
         await Outbox.BeginAsync().ConfigureAwait(false);
         await Calls.BeginAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Has dead letters, and what waits for another try, tried at once; says how many.</summary>
+    /// <exception cref="StoreException">The store could not do it.</exception>
+    public async Task<int> RetryAsync(EntryFilter filter)
+    {
+        if (Slot.Store is not { } store) throw new StoreException(Slot.Problem ?? "");
+        var (count, lanes) = await store.ReviveAsync(filter).ConfigureAwait(false);
+        foreach (var lane in lanes)
+        {
+            if (lane.Kind == Entry.CallKind) Calls.Wake(lane);
+            else Outbox.Wake(lane);
+        }
+        return count;
+    }
+
+    /// <summary>Age of the oldest call that is not done, by function.</summary>
+    public async Task<IReadOnlyList<(string Function, TimeSpan Age)>> OldestAsync()
+    {
+        if (Slot.Store is not { } store) return [];
+        try
+        {
+            var now = _time.GetUtcNow();
+            return [.. (await store.OldestCallsAsync().ConfigureAwait(false)).Select(oldest => (oldest.Function.ToString(), now > oldest.Accepted ? now - oldest.Accepted : TimeSpan.Zero))];
+        }
+        catch (StoreException)
+        {
+            return [];
+        }
     }
 
     /// <summary>Begins nothing more; what runs has until the token fires.</summary>

@@ -68,6 +68,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
             return PlatformMetrics.WriteAsync(platform, faas.Meter, context.Response.BodyWriter, context.RequestAborted);
         });
         new ManagementRoutes(platform, endpoints).Map(_app);
+        new AsyncRoutes(platform).Map(_app);
         new TinyFaasRoutes(platform, endpoints).Map(_app);
         new FaasRoutes(platform).Map(_app);
     }

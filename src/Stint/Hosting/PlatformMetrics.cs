@@ -45,6 +45,7 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
+        await DeliveryMetrics.WriteAsync(text, platform.Deliveries).ConfigureAwait(false);
         gateway.Render(text, Replicas(platform));
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);

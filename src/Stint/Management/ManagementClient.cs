@@ -94,6 +94,22 @@ internal sealed class ManagementClient : IDisposable
         await foreach (var line in ReadLinesAsync(answer, ManagementJson.Default.DeployEventView, cancellationToken)) yield return line;
     }
 
+    /// <summary><c>GET async</c>.</summary>
+    public Task<AsyncListView> ListAsyncAsync(AsyncChoice choice, int limit, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"async?{choice.Query}&limit={limit}"), ManagementJson.Default.AsyncListView, cancellationToken);
+
+    /// <summary><c>GET async/entry</c>.</summary>
+    public Task<AsyncDetailsView> ShowAsyncAsync(AsyncChoice choice, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Get, "async/entry?" + choice.Query, ManagementJson.Default.AsyncDetailsView, cancellationToken);
+
+    /// <summary><c>POST async/retry</c>: says how many.</summary>
+    public async Task<int> RetryAsyncAsync(AsyncChoice choice, CancellationToken cancellationToken) =>
+        (await AskAsync(HttpMethod.Post, "async/retry?" + choice.Query, ManagementJson.Default.AsyncCountView, cancellationToken)).Count;
+
+    /// <summary><c>DELETE async</c>: says how many.</summary>
+    public async Task<int> DropAsyncAsync(AsyncChoice choice, CancellationToken cancellationToken) =>
+        (await AskAsync(HttpMethod.Delete, "async?" + choice.Query, ManagementJson.Default.AsyncCountView, cancellationToken)).Count;
+
     /// <summary><c>GET logs</c>.</summary>
     /// <param name="name">Full name of a function; null = all.</param>
     /// <param name="tail">Lines of the past; null = as many as the daemon sees fit.</param>
@@ -230,6 +246,19 @@ internal sealed class ManagementClient : IDisposable
 
     private ManagementException TookTooLong() =>
         new(ManagementFailure.Broken, "too-slow", $"the daemon at {Display} did not answer within {AnswerLimit.TotalSeconds:0} s. See its log, then try again.");
+}
+
+/// <summary>Which asynchronous calls and deliveries are meant.</summary>
+/// <param name="Function">Full name of their function; null = any.</param>
+/// <param name="Id">Of the call, or the delivery; null = any.</param>
+/// <param name="IsDead">Dead letters only.</param>
+internal sealed record AsyncChoice(string? Function, string? Id, bool IsDead)
+{
+    /// <summary>As the API wants it.</summary>
+    public string Query => string.Join('&', new[]
+    {
+        Function is null ? null : "function=" + Uri.EscapeDataString(Function), Id is null ? null : "id=" + Uri.EscapeDataString(Id), IsDead ? "state=dead" : null,
+    }.OfType<string>());
 }
 
 /// <summary>How a management call failed.</summary>

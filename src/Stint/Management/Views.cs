@@ -314,4 +314,7 @@ internal sealed record LogLineView
 [JsonSerializable(typeof(RemovedView))]
 [JsonSerializable(typeof(NotifiedView))]
 [JsonSerializable(typeof(LogLineView))]
+[JsonSerializable(typeof(AsyncListView))]
+[JsonSerializable(typeof(AsyncDetailsView))]
+[JsonSerializable(typeof(AsyncCountView))]
 internal sealed partial class ManagementJson : JsonSerializerContext;

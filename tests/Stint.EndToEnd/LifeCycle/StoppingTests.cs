@@ -53,12 +53,13 @@ public sealed class StoppingTests
     }
 
     [Fact]
-    public async Task An_asynchronous_call_that_was_accepted_runs_before_the_daemon_goes()
+    public async Task An_asynchronous_call_that_runs_ends_before_the_daemon_goes()
     {
         await using var daemon = await StintDaemon.StartAsync("--drain-seconds", "20");
-        await daemon.DeployPythonAsync("later", "import time\ndef fn(input, headers):\n    time.sleep(1)\n    print('accepted and run')\n");
+        await daemon.DeployPythonAsync("later", "import time\ndef fn(input, headers):\n    time.sleep(3)\n    print('accepted and run')\n");
         using var request = new HttpRequestMessage(HttpMethod.Post, "later") { Headers = { { "X-tinyFaaS-Async", "1" } } };
         Assert.Equal(202, (int)(await daemon.Http.SendAsync(request)).StatusCode);
+        await Retry.UntilAsync("it runs", async () => (await daemon.DescribeAsync("later")).GetProperty("instances").GetProperty("busy").GetInt32() == 1);
         daemon.Signal(SigTerm);
         Assert.Equal(0, await daemon.ExitAsync());
         Assert.Contains(Directory.EnumerateFiles(Path.Combine(daemon.State, "logs"), "*", SearchOption.AllDirectories), static path => File.ReadAllText(path).Contains("accepted and run", StringComparison.Ordinal));

@@ -22,9 +22,9 @@ public sealed partial class KnowledgeTests
         ["Events"] = ["Invocations", "Functions", "Telemetry", "Deliveries"],
         ["Sinks"] = ["Invocations", "Functions", "Deliveries", "Events"],
         ["Ingress"] = ["Invocations", "Deliveries"],
-        ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
+        ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
-        ["Checks"] = ["Backends", "Events", "Hosting", "Network"],
+        ["Checks"] = ["Backends", "Deliveries", "Events", "Hosting", "Network"],
     };
 
     [Fact]

@@ -8,8 +8,11 @@ namespace Stint.Deliveries.Callbacks;
 /// a name cannot mean something else by then.
 /// </summary>
 /// <param name="allowed">Networks that are allowed although they are this host's own or link-local.</param>
-internal sealed class CallbackRules(IReadOnlyList<IPNetwork> allowed)
+/// <param name="resolve">Finds a name's addresses; null = as the host does.</param>
+internal sealed class CallbackRules(IReadOnlyList<IPNetwork> allowed, Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
 {
+    private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve = resolve ?? Dns.GetHostAddressesAsync;
+
     /// <summary>The header that names the URL.</summary>
     public const string Header = "X-Callback-Url";
 
@@ -40,7 +43,7 @@ internal sealed class CallbackRules(IReadOnlyList<IPNetwork> allowed)
     /// <exception cref="CallbackRefusedException">There is none.</exception>
     public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        var addresses = IPAddress.TryParse(context.DnsEndPoint.Host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellationToken).ConfigureAwait(false);
+        var addresses = IPAddress.TryParse(context.DnsEndPoint.Host, out var literal) ? [literal] : await _resolve(context.DnsEndPoint.Host, cancellationToken).ConfigureAwait(false);
         var good = Array.FindAll(addresses, IsAllowed);
         if (good.Length == 0 && addresses.Length > 0) throw new CallbackRefusedException($"{context.DnsEndPoint.Host} {Refusal(addresses[0])}");
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

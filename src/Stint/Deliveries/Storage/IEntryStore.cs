@@ -45,8 +45,11 @@ internal interface IEntryStore : IAsyncDisposable
     /// <summary>The whole entry; null when it has gone.</summary>
     Task<Entry?> ReadAsync(long number);
 
-    /// <summary>Has dead letters tried again as if they were new; says of which lanes.</summary>
-    Task<IReadOnlyList<LaneKey>> ReviveAsync(EntryFilter filter);
+    /// <summary>Has dead letters tried again as if they were new, and what waits for another try at once; says how many, and of which lanes.</summary>
+    Task<(int Count, IReadOnlyList<LaneKey> Lanes)> ReviveAsync(EntryFilter filter);
+
+    /// <summary>When the oldest call of each function that has one was accepted.</summary>
+    Task<IReadOnlyList<(FunctionName Function, DateTimeOffset Accepted)>> OldestCallsAsync();
 
     /// <summary>Removes entries for good; says how many. Those that run are not stopped, and not removed.</summary>
     Task<int> DropAsync(EntryFilter filter);

@@ -48,6 +48,9 @@ internal sealed class EntryStatements(SqliteDatabase database)
     /// <summary>Entry 1 as good as new since 2.</summary>
     public SqliteStatement Revive { get; } = database.Prepare("UPDATE entries SET state = 0, owner = NULL, accepted = ?2, due = ?2, attempts = 0, failures = 0, ended = NULL WHERE number = ?1");
 
+    /// <summary>Entry 1 is due.</summary>
+    public SqliteStatement Hasten { get; } = database.Prepare("UPDATE entries SET due = accepted WHERE number = ?1");
+
     /// <summary>Of entry 1 only the identity is kept, since 2.</summary>
     public SqliteStatement Remember { get; } = database.Prepare("UPDATE entries SET state = 2, owner = NULL, ended = ?2, head = NULL, body = NULL, file = NULL, length = 0, status = NULL, reason = NULL WHERE number = ?1");
 

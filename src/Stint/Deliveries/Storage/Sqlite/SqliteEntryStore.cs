@@ -27,6 +27,7 @@ internal sealed class SqliteEntryStore : IEntryStore
     private readonly List<string> _unneeded = [];
     private long _lastNumber;
     private bool? _isFull;
+    private bool _isDisposed;
 
     private SqliteEntryStore(SqliteDatabase writer, SqliteDatabase reader, string path, BodyFiles files, StoreLimits limits, TimeProvider time)
     {
@@ -186,16 +187,30 @@ internal sealed class SqliteEntryStore : IEntryStore
     });
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<LaneKey>> ReviveAsync(EntryFilter filter) => _commits.RunAsync<IReadOnlyList<LaneKey>>(() =>
+    public Task<(int Count, IReadOnlyList<LaneKey> Lanes)> ReviveAsync(EntryFilter filter) => _commits.RunAsync<(int, IReadOnlyList<LaneKey>)>(() =>
     {
-        var lanes = new HashSet<LaneKey>();
-        foreach (var row in _sql.Select(EntryStatements.Where(filter with { IsDead = true }), statement => EntryStatements.Bind(statement, filter)))
+        var rows = _sql.Select(EntryStatements.Where(filter) + " AND owner IS NULL", statement => EntryStatements.Bind(statement, filter));
+        foreach (var row in rows)
         {
-            Revive(row);
-            lanes.Add(new LaneKey(row.Lane, row.Kind, row.Function));
+            if (row.IsDead) Revive(row);
+            else _sql.Hasten.Bind(1, row.Number).Run();
         }
-        return [.. lanes];
+        return (rows.Count, [.. rows.Select(static row => new LaneKey(row.Lane, row.Kind, row.Function)).Distinct()]);
     });
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<(FunctionName Function, DateTimeOffset Accepted)>> OldestCallsAsync()
+    {
+        var functions = Usage.Functions.Where(static entry => entry.Value.Calls > 0).Select(static entry => entry.Key).ToList();
+        return ReadAsync<IReadOnlyList<(FunctionName, DateTimeOffset)>>(database =>
+        {
+            using var rows = database.PrepareOnce("SELECT accepted FROM entries WHERE lane = ?1 AND state = 0 ORDER BY number LIMIT 1");
+            var oldest = new List<(FunctionName, DateTimeOffset)>();
+            foreach (var function in functions)
+                if (rows.Reset().Bind(1, $"{Entry.CallKind}:{function}").Step()) oldest.Add((function, DateTimeOffset.FromUnixTimeMilliseconds(rows.Int64(0))));
+            return oldest;
+        });
+    }
 
     /// <inheritdoc/>
     public Task<int> DropAsync(EntryFilter filter) => _commits.RunAsync(() =>
@@ -208,10 +223,13 @@ internal sealed class SqliteEntryStore : IEntryStore
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _commits.DisposeAsync().ConfigureAwait(false);
+        if (_isDisposed) return;
+        _isDisposed = true;
         await _reading.WaitAsync().ConfigureAwait(false);
         _reader.Dispose();
         _reading.Dispose();
+        // Last: whoever closes last moves the log into the file, and a connection that only reads cannot.
+        await _commits.DisposeAsync().ConfigureAwait(false);
     }
 
     private static long Milliseconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds();

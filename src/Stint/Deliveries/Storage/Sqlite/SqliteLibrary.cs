@@ -23,13 +23,18 @@ internal static unsafe partial class SqliteLibrary
     /// <summary>Why the library cannot be used; null when it can.</summary>
     public static string? Problem { get; } = Load();
 
+    /// <summary>The library's version. Only when there is no problem.</summary>
+    public static string Version => VersionText(sqlite3_libversion_number());
+
+    private static string VersionText(int version) => $"{version / 1_000_000}.{version / 1000 % 1000}.{version % 1000}";
+
     private static string? Load()
     {
         // 3.37 (2021) is the oldest that current distributions have; older ones were never tried.
         const int oldest = 3_037_000;
         if (!NativeLibrary.TryLoad(Name, out _)) return $"SQLite's library {Name} is not installed";
         var version = sqlite3_libversion_number();
-        return version >= oldest ? null : $"SQLite's library {Name} is version {version / 1_000_000}.{version / 1000 % 1000}; 3.37 or later is needed";
+        return version >= oldest ? null : $"SQLite's library {Name} is version {VersionText(version)}; 3.37 or later is needed";
     }
 
     [LibraryImport(Name)]
