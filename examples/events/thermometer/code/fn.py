@@ -2,7 +2,7 @@ import json
 
 
 def fn(input, headers):
-    place = headers.get("X-MQTT-Topic", "sensors/nowhere/temperature").split("/")[1]
+    place = headers.get("X-Mqtt-Topic", "sensors/nowhere/temperature").split("/")[1]
     try:
         celsius = json.loads(input)["celsius"]
     except (ValueError, KeyError, TypeError):
