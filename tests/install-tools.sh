@@ -20,6 +20,7 @@ for entry in "${needed[@]}"; do
 done
 [ ! -x /usr/bin/python3 ] || /usr/bin/python3 -c 'import pip' 2>/dev/null || packages+=(python3-pip)
 ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || packages+=(libseccomp2)
+ldconfig -p 2>/dev/null | grep -q 'libsqlite3\.so\.0' || packages+=(libsqlite3-0)
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 command="apt-get install -y --no-install-recommends ${packages[*]}"

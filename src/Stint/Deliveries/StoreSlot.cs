@@ -45,7 +45,7 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
         try
         {
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            _bodies = new BodyFiles(BodiesFolder);
+            _bodies = new BodyFiles(BodiesFolder, limits.Reserve);
             Store = OpenOrReplace(Path.Combine(folder, FileName));
             Problem = null;
             _sweeps = time.CreateTimer(_ => _ = SweepAsync(), null, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)); // never faults
@@ -77,7 +77,7 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
             foreach (var suffix in new[] { "", "-wal", "-shm" })
                 if (File.Exists(path + suffix)) File.Move(path + suffix, aside + suffix, overwrite: true);
             Directory.Move(BodiesFolder, Path.Combine(folder, Path.GetFileName(aside) + "-bodies"));
-            _bodies = new BodyFiles(BodiesFolder);
+            _bodies = new BodyFiles(BodiesFolder, limits.Reserve);
             SetAside(logger, path, failure.Message, aside);
             return SqliteEntryStore.Open(path, Bodies, limits, time);
         }

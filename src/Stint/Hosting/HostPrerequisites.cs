@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Stint.Backends.Processes.Sandboxing;
 
 namespace Stint.Hosting;
@@ -19,6 +20,8 @@ internal static class HostPrerequisites
         // Images of containers are made of the host's interpreters.
         (string Program, string Package)[] needed = options.Backend == RuntimeBackend.Docker ? Interpreters : [.. Sandbox, .. Interpreters];
         var packages = Missing(needed);
+        // Asynchronous calls want it, and nothing else: a daemon that cannot install it starts without.
+        if (Environment.IsPrivilegedProcess && HostPrograms.Find("apt-get") is not null && !NativeLibrary.TryLoad("libsqlite3.so.0", out _)) packages = [.. packages, "libsqlite3-0"];
         if (packages.Length == 0) return null;
         var command = $"apt-get install -y --no-install-recommends {string.Join(' ', packages)}";
         if (!Environment.IsPrivilegedProcess || HostPrograms.Find("apt-get") is not { } apt) return $"this host lacks {string.Join(", ", packages)}. Install them, then try again: sudo {command}";

@@ -382,13 +382,14 @@ internal sealed partial class Platform : IAsyncDisposable
 
     private async Task ForgetAsync(FunctionName name)
     {
-        await Router.OnRemoved(name).ConfigureAwait(false);
+        var leaving = Router.OnRemoved(name);
+        await AsyncCalls.ForgetAsync(name).ConfigureAwait(false);
+        await leaving.ConfigureAwait(false);
         Removed(_logger, name);
         if (Router.Find(name) is not null) return; // it has been deployed again meanwhile
         if (_bundlesInUse.TryRemove(name, out var bundle)) bundle?.Dispose();
         Vms.Host.Snapshots.Forget(name);
         if (Containers is { } containers) await containers.ForgetAsync(name).ConfigureAwait(false);
-        await AsyncCalls.ForgetAsync(name).ConfigureAwait(false);
         Logs.Remove(name);
     }
 

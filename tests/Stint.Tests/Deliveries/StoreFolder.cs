@@ -56,7 +56,7 @@ internal sealed class StoreFolder : IAsyncDisposable
         // The log last: whatever a checkpoint moves meanwhile is in one of the two.
         foreach (var name in new[] { StoreSlot.FileName, StoreSlot.FileName + "-wal" })
             if (File.Exists(Path.Combine(Folder, name))) File.Copy(Path.Combine(Folder, name), Path.Combine(copy, name));
-        return SqliteEntryStore.Open(Path.Combine(copy, StoreSlot.FileName), new BodyFiles(Path.Combine(copy, "bodies")), Limits, Time);
+        return SqliteEntryStore.Open(Path.Combine(copy, StoreSlot.FileName), new BodyFiles(Path.Combine(copy, "bodies"), 0), Limits, Time);
     }
 
     public StoreSlot Slot() => new(Folder, Limits, Time, NullLogger<StoreSlot>.Instance);
@@ -70,7 +70,7 @@ internal sealed class StoreFolder : IAsyncDisposable
     private SqliteEntryStore Open(string folder)
     {
         Directory.CreateDirectory(folder);
-        Bodies = new BodyFiles(Path.Combine(folder, "bodies"));
+        Bodies = new BodyFiles(Path.Combine(folder, "bodies"), 0);
         return SqliteEntryStore.Open(Path.Combine(folder, StoreSlot.FileName), Bodies, Limits, Time);
     }
 }

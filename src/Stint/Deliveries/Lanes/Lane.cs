@@ -5,7 +5,6 @@
 //        └── woken, or due ◀──┘
 //
 // What is in order is claimed a few at a time and tried one after another; the first that has to wait lets go of the rest.
-using System.Collections.Concurrent;
 using Stint.Deliveries.Storage;
 
 namespace Stint.Deliveries.Lanes;
@@ -85,8 +84,9 @@ internal sealed class Lane(LaneKey key, LaneSet set)
         {
             // stopping
         }
-        catch (StoreException failure)
+        catch (Exception failure)
         {
+            // Whatever it was: a lane that ended here would never be worked on again.
             set.Report(failure);
             _pausedUntil = set.Time.GetUtcNow() + StorePause;
         }

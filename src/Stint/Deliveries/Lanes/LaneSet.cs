@@ -173,7 +173,7 @@ internal sealed partial class LaneSet : IAsyncDisposable
     }
 
     /// <summary>Says what the store said, not more than once in ten seconds.</summary>
-    internal void Report(StoreException failure)
+    internal void Report(Exception failure)
     {
         var now = Time.GetUtcNow().UtcTicks;
         var last = Interlocked.Read(ref _lastReport);

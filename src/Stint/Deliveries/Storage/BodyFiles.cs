@@ -9,12 +9,15 @@ namespace Stint.Deliveries.Storage;
 internal sealed partial class BodyFiles
 {
     private readonly string _folder;
+    private readonly long _reserve;
 
     /// <summary>Opens, or makes, the folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="reserve">Bytes of the disk that are left free, see <see cref="StoreLimits.Reserve"/>.</param>
     /// <exception cref="IOException">It cannot be made.</exception>
-    public BodyFiles(string folder)
+    public BodyFiles(string folder, long reserve)
     {
-        _folder = folder;
+        (_folder, _reserve) = (folder, reserve);
         Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
@@ -22,7 +25,8 @@ internal sealed partial class BodyFiles
     /// <param name="body">Read to its end.</param>
     /// <param name="room">Bytes that there is room for.</param>
     /// <returns>The file's name and length; null when there is no room.</returns>
-    /// <exception cref="IOException">It cannot be read, or not be written.</exception>
+    /// <exception cref="StoreException">The disk is full.</exception>
+    /// <exception cref="IOException">The body cannot be read, or not be written.</exception>
     public async Task<(string Name, long Length)?> WriteAsync(PipeReader body, long room)
     {
         var name = Guid.NewGuid().ToString("N");
@@ -30,6 +34,7 @@ internal sealed partial class BodyFiles
         try
         {
             long length = 0;
+            var free = DiskRoom.Of(_folder, _reserve);
             await using (var file = new FileStream(path, new FileStreamOptions
             {
                 Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.Asynchronous, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
@@ -41,7 +46,8 @@ internal sealed partial class BodyFiles
                     foreach (var piece in read.Buffer)
                     {
                         if ((length += piece.Length) > room) break;
-                        await file.WriteAsync(piece).ConfigureAwait(false);
+                        if (length > free) throw DiskRoom.Full(_folder);
+                        await WriteAsync(file, piece).ConfigureAwait(false);
                     }
                     body.AdvanceTo(read.Buffer.End);
                     if (length > room)
@@ -60,6 +66,20 @@ internal sealed partial class BodyFiles
         {
             Delete(name);
             throw;
+        }
+    }
+
+    // Others fill disks too.
+    private async ValueTask WriteAsync(FileStream file, ReadOnlyMemory<byte> piece)
+    {
+        const int noSpace = 28; // ENOSPC
+        try
+        {
+            await file.WriteAsync(piece).ConfigureAwait(false);
+        }
+        catch (IOException failure)
+        {
+            throw failure.HResult == noSpace ? DiskRoom.Full(_folder, failure) : new StoreException(failure.Message, inner: failure);
         }
     }
 
@@ -95,7 +115,7 @@ internal sealed partial class BodyFiles
         var failed = folder < 0 || fsync(folder) != 0;
         var reason = failed ? Marshal.GetLastPInvokeErrorMessage() : "";
         if (folder >= 0) _ = close(folder);
-        if (failed) throw new IOException($"{_folder} cannot be made durable: {reason}");
+        if (failed) throw new StoreException($"{_folder} cannot be made durable: {reason}");
     }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

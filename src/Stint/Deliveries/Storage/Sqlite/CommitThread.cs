@@ -117,6 +117,7 @@ internal sealed class CommitThread : IAsyncDisposable
             failure = exception is SqliteException refused ? _describe(refused) : exception;
             RollBack();
             _undo();
+            if (exception is SqliteException { IsFull: true }) ShrinkLog();
             return false;
         }
     }
@@ -130,6 +131,19 @@ internal sealed class CommitThread : IAsyncDisposable
         catch (SqliteException)
         {
             // SQLite has done it by itself, as it does when the disk is full; or BEGIN failed.
+        }
+    }
+
+    // What is in the log goes to its pages, and the log's own room is free for what has to be ended.
+    private void ShrinkLog()
+    {
+        try
+        {
+            _database.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        catch (SqliteException)
+        {
+            // There was not even room for that.
         }
     }
 

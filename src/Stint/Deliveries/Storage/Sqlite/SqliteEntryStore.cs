@@ -26,7 +26,7 @@ internal sealed class SqliteEntryStore : IEntryStore
     private readonly List<UsageChange> _usageChanges = [];
     private readonly List<string> _unneeded = [];
     private long _lastNumber;
-    private bool? _isFull;
+    private long? _room;
     private bool _isDisposed;
 
     private SqliteEntryStore(SqliteDatabase writer, SqliteDatabase reader, string path, BodyFiles files, StoreLimits limits, TimeProvider time)
@@ -55,7 +55,7 @@ internal sealed class SqliteEntryStore : IEntryStore
             writer = new SqliteDatabase(path);
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             // FULL: the log is flushed with every commit. The cache is small because rows are written once, read once.
-            writer.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 16777216");
+            writer.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -1024; PRAGMA wal_autocheckpoint = 1000");
             if (writer.ReadText("PRAGMA quick_check(1)") is var check && check != "ok") throw new SqliteException(SqliteLibrary.Corrupt, check);
             SqliteSchema.Migrate(writer, path);
             writer.Execute("UPDATE entries SET owner = NULL, due = accepted WHERE owner IS NOT NULL AND state = 0");
@@ -75,7 +75,7 @@ internal sealed class SqliteEntryStore : IEntryStore
     /// <inheritdoc/>
     public Task<IReadOnlyList<Addition>> AddAsync(IReadOnlyList<Entry> entries) => _commits.RunAsync<IReadOnlyList<Addition>>(() =>
     {
-        RequireRoom();
+        RequireRoom(entries);
         var added = new Addition[entries.Count];
         for (var i = 0; i < added.Length; i++) added[i] = Add(entries[i]);
         return added;
@@ -326,11 +326,13 @@ internal sealed class SqliteEntryStore : IEntryStore
         return (int)Math.Max(Math.Max(dead.Count, done.Count), Math.Max(surplus, 0));
     }
 
-    // Asked once for each transaction: statvfs is cheap, but not for nothing.
-    private void RequireRoom()
+    // The disk is asked once for each transaction: statvfs is cheap, but not for nothing. What is inserted is written twice, to the log and to its page.
+    private void RequireRoom(IReadOnlyList<Entry> entries)
     {
-        _isFull ??= new DriveInfo(Path.GetDirectoryName(_path)!) is var drive && drive.AvailableFreeSpace < Math.Min(_limits.Reserve, drive.TotalSize / 8);
-        if (_isFull == true) throw Full(null);
+        const long row = 4096;
+        _room ??= DiskRoom.Of(Folder, _limits.Reserve);
+        foreach (var entry in entries) _room -= 2 * (entry.Head.Length + entry.Body.Length + row);
+        if (_room < 0) throw DiskRoom.Full(Folder);
     }
 
     private void Count(FunctionName function, bool isCall, bool isDead, long sign, long bytes)
@@ -355,13 +357,13 @@ internal sealed class SqliteEntryStore : IEntryStore
     {
         _usageChanges.Clear();
         _unneeded.Clear();
-        _isFull = null;
+        _room = null;
     }
 
-    private StoreException Describe(SqliteException failure) => failure.IsFull ? Full(failure)
-        : new StoreException($"{_path} cannot be used: {failure.Message}" + (failure.IsCorrupt ? "; restart the daemon, it sets a damaged file aside" : ""), inner: failure);
+    private string Folder => Path.GetDirectoryName(_path)!;
 
-    private StoreException Full(Exception? inner) => new($"the disk with {Path.GetDirectoryName(_path)} is full: free some space, or choose another with --state", isFull: true, inner);
+    private StoreException Describe(SqliteException failure) => failure.IsFull ? DiskRoom.Full(Folder, failure)
+        : new StoreException($"{_path} cannot be used: {failure.Message}" + (failure.IsCorrupt ? "; restart the daemon, it sets a damaged file aside" : ""), inner: failure);
 
     private async Task<T> ReadAsync<T>(Func<SqliteDatabase, T> read)
     {
