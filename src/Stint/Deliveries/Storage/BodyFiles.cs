@@ -43,13 +43,20 @@ internal sealed partial class BodyFiles
                 while (true)
                 {
                     var read = await body.ReadAsync().ConfigureAwait(false);
-                    foreach (var piece in read.Buffer)
+                    try
                     {
-                        if ((length += piece.Length) > room) break;
-                        if (length > free) throw DiskRoom.Full(_folder);
-                        await WriteAsync(file, piece).ConfigureAwait(false);
+                        foreach (var piece in read.Buffer)
+                        {
+                            if ((length += piece.Length) > room) break;
+                            if (length > free) throw DiskRoom.Full(_folder);
+                            await WriteAsync(file, piece).ConfigureAwait(false);
+                        }
                     }
-                    body.AdvanceTo(read.Buffer.End);
+                    finally
+                    {
+                        // Whatever happened: the connection reads the rest of a body that was refused, and cannot while somebody else is reading.
+                        body.AdvanceTo(read.Buffer.End);
+                    }
                     if (length > room)
                     {
                         File.Delete(path);
