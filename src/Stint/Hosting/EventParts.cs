@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
-using Stint.Deliveries;
 using Stint.Events;
 using Stint.Events.Mqtt;
 using Stint.Events.Schedules;

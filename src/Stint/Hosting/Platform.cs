@@ -238,6 +238,9 @@ internal sealed partial class Platform : IAsyncDisposable
         try
         {
             await Deliveries.BeginAsync().ConfigureAwait(false);
+            // A broker may have messages for a function that is broken today. They are left there, not taken for nobody's.
+            foreach (var function in Registry.Snapshot.Functions.Values)
+                if (function is { Serving: null, Spec: { } spec }) Events.Sources.Set(function.Name, spec);
             Events.Sources.Begin();
         }
         catch (IOException failure)

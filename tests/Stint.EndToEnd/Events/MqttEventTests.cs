@@ -94,7 +94,7 @@ public sealed class MqttEventTests
             respond = true
             [process]
             runtime = "python3"
-            """, ("fn.py", "import json\ndef fn(input, headers): return json.dumps({'input': input, 'topic': headers['X-MQTT-Topic'], 'qos': headers['X-MQTT-QoS'], 'type': headers['Content-Type']})\n"));
+            """, ("fn.py", "import json\ndef fn(input, headers): return json.dumps({'input': input, 'topic': headers['X-Mqtt-Topic'], 'qos': headers['X-Mqtt-Qos'], 'type': headers['Content-Type']})\n"));
         var answers = new System.Collections.Concurrent.ConcurrentQueue<MqttMessage>();
         await using var client = Publisher(broker, answers);
         client.Want(new Dictionary<string, MqttSubscription> { ["alarms"] = new("alarms", 1, 1), ["mine/answers"] = new("mine/answers", 1, 2) });
@@ -115,7 +115,7 @@ public sealed class MqttEventTests
         // Headers of these names from elsewhere publish nothing.
         answers.Clear();
         using var forged = new HttpRequestMessage(HttpMethod.Post, "thermo") { Content = new StringContent("x") };
-        foreach (var (name, value) in new[] { ("X-MQTT-Topic", "sensors/a/temperature"), ("X-MQTT-QoS", "1"), ("X-MQTT-Response-Topic", "mine/answers") }) forged.Headers.Add(name, value);
+        foreach (var (name, value) in new[] { ("X-Mqtt-Topic", "sensors/a/temperature"), ("X-Mqtt-Qos", "1"), ("X-Mqtt-Response-Topic", "mine/answers") }) forged.Headers.Add(name, value);
         Assert.Equal(200, (int)(await daemon.Http.SendAsync(forged)).StatusCode);
         Assert.Null((await client.PublishAsync(new MqttPublication("sensors/last/temperature", "1"u8.ToArray(), 1, false), Limit, default)).Problem);
         await Retry.UntilAsync("the last answer comes", () => answers.Any(static message => Encoding.UTF8.GetString(message.Payload).Contains("sensors/last", StringComparison.Ordinal)));

@@ -51,7 +51,7 @@ public sealed class MqttIntakeTests : IAsyncDisposable
         var routes = new RouteTable([Route("one", "a"), Route("two", "a", static e => e with { Retained = false })]);
         Assert.Null(await ReceiveAsync(routes, Message("a") with { IsRetained = true }));
         Assert.Equal(["one a"], Called());
-        Assert.True(_calls[0].Headers.TryGet("X-MQTT-Retain", out var retained) && retained == "true");
+        Assert.True(_calls[0].Headers.TryGet("X-Mqtt-Retain", out var retained) && retained == "true");
     }
 
     [Theory]

@@ -193,7 +193,7 @@ internal static unsafe partial class Libmosquitto
     {
         if (!NativeLibrary.TryLoad(FileName, out _)) return $"{FileName} is not installed, so there is no MQTT. Install it (apt-get install libmosquitto1; dnf install mosquitto; apk add mosquitto-libs), then restart the daemon";
         int major, minor, revision;
-        mosquitto_lib_version(&major, &minor, &revision);
+        _ = mosquitto_lib_version(&major, &minor, &revision);
         if (major < 2) return $"{FileName} is version {major}.{minor}.{revision}; version 2 or later is needed: upgrade it, then restart the daemon";
         var result = mosquitto_lib_init();
         return result == Success ? null : $"{FileName} cannot be used: {Text(mosquitto_strerror(result))}";

@@ -14,19 +14,19 @@ internal static class MqttCall
     public const string Scheme = "mqtt";
 
     /// <summary>The message's topic. Bytes that a header cannot have, and <c>%</c>, are written <c>%XX</c>.</summary>
-    public const string TopicHeader = "X-MQTT-Topic";
+    public const string TopicHeader = "X-Mqtt-Topic";
 
     /// <summary>0 or 1.</summary>
-    public const string QosHeader = "X-MQTT-QoS";
+    public const string QosHeader = "X-Mqtt-Qos";
 
     /// <summary><c>true</c>, or not there.</summary>
-    public const string RetainHeader = "X-MQTT-Retain";
+    public const string RetainHeader = "X-Mqtt-Retain";
 
     /// <summary>Where the sender wants an answer, written as the topic is.</summary>
-    public const string ResponseTopicHeader = "X-MQTT-Response-Topic";
+    public const string ResponseTopicHeader = "X-Mqtt-Response-Topic";
 
     /// <summary>What the sender wants to find in the answer, in base64.</summary>
-    public const string CorrelationHeader = "X-MQTT-Correlation-Data";
+    public const string CorrelationHeader = "X-Mqtt-Correlation-Data";
 
     private const string Json = "application/json";
 

@@ -1,5 +1,6 @@
 using Stint.Functions.Toml;
 using Stint.Functions.Toml.Settings;
+using Stint.Functions.Triggers;
 
 namespace Stint.Functions.Specification;
 
@@ -69,6 +70,7 @@ internal static class FunctionToml
         var isComplete = problems.Count == 0;
         var spec = FunctionTomlKeys.Function.Read(root, new FunctionSpec(), Report, Backends, key => SectionOf(key, root));
         spec = CheckInstances(root, spec, Report);
+        CheckCircles(root, spec, Report);
 
         var backends = root.Where(e => Backends.Contains(e.Key)).ToList();
         foreach (var second in backends.Skip(1))
@@ -149,6 +151,18 @@ internal static class FunctionToml
         // A value that was refused left the default behind, which nobody wrote.
         if (max.Value is TomlInteger written && written.Value == spec.MaxInstances) report(max.Value.Position, $"`max-instances` ({spec.MaxInstances}) is less than `min-instances` ({spec.MinInstances}); raise the one or lower the other");
         return spec;
+    }
+
+    /// <summary>Results that are published where they call the function again.</summary>
+    private static void CheckCircles(TomlTable root, FunctionSpec spec, Report report)
+    {
+        foreach (var sink in spec.Sinks.OfType<SinkSpec.Mqtt>())
+        {
+            var circle = spec.Events.OfType<EventSpec.Mqtt>().FirstOrDefault(e => e.Broker.Host == sink.Broker.Host && e.Broker.TcpPort == sink.Broker.TcpPort
+                && TopicFilter.TryParse(e.Topic, out var filter, out _) && filter.Matches(sink.Topic));
+            if (circle is not null && root.TryGet("sink", out var sinks))
+                report(sinks.Position, $"`sink` publishes to {sink.Topic}, which the event's topic {circle.Topic} takes in: each result would call the function again, for ever; choose another topic");
+        }
     }
 
     private static string? SectionOf(string key, TomlTable root)

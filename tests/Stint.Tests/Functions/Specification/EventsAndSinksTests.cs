@@ -155,8 +155,13 @@ public sealed class EventsAndSinksTests
     [InlineData("[[sink]]\ntype = \"file\"\npath = \"a/../../b\"", "`path` must be a relative path")]
     [InlineData("[[sink]]\ntype = \"file\"\npath = \".hidden\"", "`path` must be a relative path")]
     [InlineData("[[sink]]\ntype = \"mqtt\"\nhost = \"h\"\ntopic = \"a/#\"", "`topic` has a wildcard")]
+    [InlineData("[[event]]\ntype = \"mqtt\"\nhost = \"h\"\ntopic = \"a/#\"\n[[sink]]\ntype = \"mqtt\"\nhost = \"h\"\nport = 1883\ntopic = \"a/b\"", "each result would call the function again")]
     public void What_is_wrong_is_said(string keys, string message) =>
         Assert.Contains(FunctionToml.Read($"{keys}\n[process]\nruntime = \"python3\"\n").Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
+
+    [Fact]
+    public void A_sink_at_another_broker_is_no_circle() =>
+        Assert.Empty(FunctionToml.Read("[[event]]\ntype = \"mqtt\"\nhost = \"h\"\ntopic = \"a/#\"\n[[sink]]\ntype = \"mqtt\"\nhost = \"other\"\ntopic = \"a/b\"\n[process]\nruntime = \"python3\"\n").Problems);
 
     [Fact]
     public void There_may_be_only_so_many()
