@@ -10,6 +10,7 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
+const MAX_FETCH = 8 * 1024 * 1024; // bytes of a request's body; the daemon has the same limit
 const MAX_LOG = 1024 * 1024;      // bytes of one call's log; the rest is dropped
 const LOG_PIECE = 8 * 1024;       // sent at the latest when so much has come together
 
@@ -108,7 +109,7 @@ const funless = {
     const address = decoder.decode(piece(uri, uriLength, name));
     const headers = headerPairs(decoder.decode(piece(header, headerLength, name)));
     const content = piece(body, bodyLength, name);
-    const isSound = METHODS[method] !== undefined && headers !== null && !address.includes('\0');
+    const isSound = METHODS[method] !== undefined && headers !== null && content.length <= MAX_FETCH && !address.includes('\0');
     let answer = isSound ? guests.fetch(METHODS[method], address, headers, content) : { status: 0, body: NOTHING };
     look();
     response >>>= 0;

@@ -60,7 +60,7 @@ internal record FunctionView
     /// <summary>The module; <c>_</c> is the default one.</summary>
     public string Module { get; init => field = value ?? "_"; } = "_";
 
-    /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>, <c>container</c>, or the backend that is missing (<c>vm</c>, <c>wasm</c>); empty when its configuration cannot be read.</summary>
+    /// <summary><c>python3</c>, <c>nodejs</c>, <c>binary</c>, <c>container</c>, <c>vm</c>, <c>wasm</c>, or the backend that is missing; empty when its configuration cannot be read.</summary>
     public string Runtime { get; init => field = value ?? ""; } = "";
 
     /// <summary><c>ready</c>, <c>building</c>, <c>broken</c>, or <c>unsupported</c> when this version has no backend for it.</summary>

@@ -29,7 +29,6 @@ public sealed class UniFaasTests : IAsyncLifetime
                     cmdline = "console=ttyS0 ip=%ip::%gateway:%netmask:vm:eth0:off callback=%callback"
                     hypervisor = { type = "firecracker", copy-rootfs = true }
                     """),
-                ("module/function.toml", "[wasm]\n"),
                 ("unikernel/vmlinux", "kernel"), ("unikernel/rootfs.ext4", "image"),
                 ("web/function.toml", "keepalive = 60\nconcurrent-requests = 1\nsingle-use = true\n[container]\nimage = \"nginx:latest\"\n"),
                 ("process/function.toml", "keepalive = 60\nconcurrent-requests = 1\nmax-instances = 1\nmax-queue = 1\n[process]\nruntime = \"nodejs\"\n"),
@@ -105,23 +104,6 @@ public sealed class UniFaasTests : IAsyncLifetime
         var (status, text) = await GetAsync("invoke/unikernel/index");
         Assert.Equal(500, status);
         Assert.StartsWith("error: an instance of unikernel did not start: Firecracker ", text, StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData("module", "wasm")]
-    public async Task Functions_of_missing_backends_answer_501_and_are_listed_as_such(string name, string backend)
-    {
-        var expected = $"{name} is deployed but cannot run: it is a [{backend}] function, and this version of Stint runs [process], [container] and [vm] functions only";
-        Assert.Equal((501, $"error: {expected}\n"), await GetAsync($"invoke/{name}/index"));
-        Assert.Equal((501, expected + "\n"), await _daemon.CallAsync(name));
-        using var later = new HttpRequestMessage(HttpMethod.Post, name) { Headers = { { "X-tinyFaaS-Async", "1" } } };
-        using var refused = await _daemon.Http.SendAsync(later);
-        Assert.Equal(HttpStatusCode.NotImplemented, refused.StatusCode);
-        var token = (await File.ReadAllTextAsync(Path.Combine(_daemon.State, "token"))).Trim();
-        var listed = (await _daemon.CliAsync("ls", "--token", token)).Good();
-        Assert.Matches($"(?m)^{name} +{backend} +unsupported ", listed);
-        Assert.Contains($"this version of Stint does not run [{backend}] functions", listed, StringComparison.Ordinal);
-        Assert.DoesNotContain("code", listed, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using System.Text;
 using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Wasm;
@@ -41,7 +40,7 @@ public sealed class DeploymentTests(WasmDaemon shared) : IClassFixture<WasmDaemo
         (await Daemon.CliAsync("deploy", path, "--memory", "2")).Good();
         Assert.Equal("World", (await Daemon.CliAsync("invoke", "alone", "-d", "World")).Good().Trim());
         Assert.Matches("(?m)^alone +wasm +ready ", (await Daemon.CliAsync("ls")).Good());
-        Assert.Equal(2, Encoding.UTF8.GetString(await File.ReadAllBytesAsync(Path.Combine(Daemon.Registry, "alone/function.toml"))).Split('\n').First(static line => line.StartsWith("memory", StringComparison.Ordinal))[^1] - '0');
+        Assert.Equal(2, (await Daemon.DescribeAsync("alone")).GetProperty("memoryMiB").GetInt32());
         File.Delete(path);
         var wrong = await Daemon.CliAsync("deploy", Path.Combine(Daemon.Temporary, "nothing.wasm"));
         Assert.Contains("no folder, and no .wasm file", wrong.Error, StringComparison.Ordinal);

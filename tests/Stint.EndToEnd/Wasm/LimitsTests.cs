@@ -49,10 +49,13 @@ public sealed class LimitsTests(WasmDaemon shared) : IClassFixture<WasmDaemon>
         // Tables of references live in V8's own heap, whose end is the end of the process.
         await shared.DeployWatAsync("heap", $"""
             {WasmDaemon.FunLess}
-            (table $t 0 externref)
+            (table $t 0 externref) (table $u 0 externref) (table $v 0 externref) (table $w 0 externref) (table $x 0 externref) (table $y 0 externref) (table $z 0 externref)
             (func (export "__invoke") (param $n i32) (result i32)
               (call $get (i32.const 0))
-              (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 76)) (then (drop (table.grow $t (ref.null extern) (i32.const 9999999)))))
+              (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 76)) (then
+                (drop (table.grow $t (ref.null extern) (i32.const 9999999))) (drop (table.grow $u (ref.null extern) (i32.const 9999999))) (drop (table.grow $v (ref.null extern) (i32.const 9999999)))
+                (drop (table.grow $w (ref.null extern) (i32.const 9999999))) (drop (table.grow $x (ref.null extern) (i32.const 9999999))) (drop (table.grow $y (ref.null extern) (i32.const 9999999)))
+                (drop (table.grow $z (ref.null extern) (i32.const 9999999)))))
               (call $respond (i32.const 0) (local.get $n)) (i32.const 0))
             """);
         var (status, text) = await Daemon.CallAsync("heap", "L");

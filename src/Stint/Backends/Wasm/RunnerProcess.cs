@@ -99,12 +99,13 @@ internal sealed class RunnerProcess(ProcessHost host, WasmBackendOptions options
                 TmpMiB = TmpMiB, FileMiB = TmpMiB, User = process.User, JoinFiles = process.JoinFiles,
             }, output);
         }
-        // --isolation none: limits where the host has control groups, nothing else.
+        // --isolation none: limits where the host has control groups. It still dies with the daemon, also with a guest in it that never ends.
+        string[] mortal = HostPrograms.Find("setpriv") is { } setpriv ? [setpriv, "--pdeathsig", "KILL", "--"] : [];
         var preamble = Sandbox.Preamble(new SandboxPlan { Command = [], Mounts = [], TmpMiB = TmpMiB, FileMiB = TmpMiB, JoinFiles = process.JoinFiles });
         return new SpawnRequest
         {
             Executable = "/bin/sh",
-            Arguments = ["sh", "-c", preamble, "sh", .. Arguments(node, Path.Combine(options.Runtimes, "wasm"), RuntimeSocket.PathIn(socketFolder))],
+            Arguments = ["sh", "-c", preamble, "sh", .. mortal, .. Arguments(node, Path.Combine(options.Runtimes, "wasm"), RuntimeSocket.PathIn(socketFolder))],
             Environment = [.. RuntimeCommand.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
             Output = output,
         };

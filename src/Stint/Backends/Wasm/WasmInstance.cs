@@ -23,6 +23,7 @@ internal sealed class WasmInstance(WasmFunction function, RunnerPool runners, Ru
 
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
+    private RunningCall? _current;
     private int _isDisposed;
 
     /// <inheritdoc/>
@@ -38,6 +39,8 @@ internal sealed class WasmInstance(WasmFunction function, RunnerPool runners, Ru
     {
         if (cancellationToken.IsCancellationRequested) return Cancelled(null);
         var running = new RunningCall();
+        Volatile.Write(ref _current, running);
+        if (_ended.Task.IsCompleted) return Reply.Failure(Outcome.Crashed, "the instance had ended when the call reached it");
         var call = RunAsync(running, invocation, cancellationToken);
         if (!call.IsCompleted)
         {
@@ -55,6 +58,7 @@ internal sealed class WasmInstance(WasmFunction function, RunnerPool runners, Ru
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         _ended.TrySetResult("stopped");
+        Volatile.Read(ref _current)?.GiveUp(services.Meter); // a call that is still in it has had all the time that it gets
         await _stop.CancelAsync().ConfigureAwait(false);
         if (own is not null) await own.DisposeAsync().ConfigureAwait(false);
         bundle.Dispose();

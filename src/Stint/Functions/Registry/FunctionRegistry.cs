@@ -319,7 +319,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     {
         // The observer comes before the snapshot, as above: whoever finds the problem there is answered with it.
         var name = entry.Function.Name;
-        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process], [container] and [vm] functions only");
+        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process], [container], [vm] and [wasm] functions only");
         else if (entry.Function.Serving is null) _observer.OnUnusable(name, string.Join('\n', problems));
         RegisteredFunction result;
         lock (_lock)
