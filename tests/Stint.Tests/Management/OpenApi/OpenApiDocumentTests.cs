@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -50,8 +51,7 @@ public sealed class OpenApiDocumentTests
     [Fact]
     public void A_route_without_a_description_is_found_out()
     {
-        var app = WebApplication.CreateEmptyBuilder(new WebApplicationOptions()).Build();
-        IEndpointRouteBuilder routes = app;
+        var routes = Nothing();
         routes.MapGet("/secret", static (HttpContext _) => Task.CompletedTask);
         Assert.Contains("/secret", Assert.Throws<InvalidOperationException>(() => OpenApiDocument.Write(routes.DataSources)).Message, StringComparison.Ordinal);
     }
@@ -61,11 +61,17 @@ public sealed class OpenApiDocumentTests
     // The routes that a daemon has, with nothing behind them.
     private static IEndpointRouteBuilder Routes()
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddRoutingCore();
-        IEndpointRouteBuilder routes = builder.Build();
+        var routes = Nothing();
         ManagementEndpoint.Map(routes, null!, static () => true, null!, static () => [], null!, null!, static () => { });
         return routes;
+    }
+
+    private static IEndpointRouteBuilder Nothing()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
+        return builder.Build();
     }
 
     private static IEnumerable<string> References(JsonElement at) => at.ValueKind switch
