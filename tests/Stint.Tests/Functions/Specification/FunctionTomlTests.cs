@@ -150,14 +150,24 @@ public sealed class FunctionTomlTests
         Assert.Equal(900, FunctionToml.Read($"min-instances = 900\n{Smallest}").Spec!.MaxInstances);
 
     [Fact]
-    public void A_file_of_a_backend_that_is_missing_is_refused_as_that()
+    public void A_module_needs_nothing_but_its_table_and_keeps_what_is_said()
     {
-        var reading = FunctionToml.Read("keepalive = 60\nconcurrent-requests = 4\nsingle-use = false\n\n[wasm]\nmodule = \"fn.wasm\"\n");
-        Assert.Equal("wasm", reading.MissingBackend);
-        var problem = Assert.Single(reading.Problems);
-        Assert.Equal("this version of Stint does not run [wasm] functions; use [process], [container] or [vm]", problem.Message);
-        Assert.Equal(5, problem.Position.Line);
+        Assert.Equal(new WasmSpec(), FunctionToml.Read("[wasm]\n").Spec!.Wasm);
+        var spec = FunctionToml.Read("[wasm]\nfile = \"a/b.wasm\"\nmemory = 3\noutput = 2\ninterface = \"wasi\"\nargs = [\"x\", \"\"]\nnetwork = \"none\"\nisolation = \"process\"\n").Spec!;
+        Assert.Equal(("a/b.wasm", 3, 2, WasmInterface.Wasi, NetworkAccess.None, WasmIsolation.Process), (spec.Wasm!.File!, spec.Wasm.MemoryMiB, spec.Wasm.OutputMiB, spec.Wasm.Interface!.Value, spec.Wasm.Network!.Value, spec.Wasm.Isolation));
+        Assert.Equal(["x", ""], spec.Wasm.Args);
+        Assert.Equal(FunctionToml.Write(spec), FunctionToml.Write(FunctionToml.Read(FunctionToml.Write(spec)).Spec!));
+        Assert.Equal((0, 3 + 2 + WasmSpec.RunnerOverheadMiB), (FunctionToml.Read("[wasm]\n").Spec!.MemoryMiB, spec.MemoryMiB));
     }
+
+    [Theory]
+    [InlineData("concurrent-requests = 2\n[wasm]", "`concurrent-requests` must be 1 with [wasm]")]
+    [InlineData("secrets = [\"s\"]\n[wasm]", "`secrets` are files, and a [wasm] function sees none")]
+    [InlineData("[wasm]\nmemory = 0", "`memory` must be an integer from 1 to 4096 (MiB)")]
+    [InlineData("[wasm]\ninterface = \"wasi2\"", "`interface` must be \"funless\" or \"wasi\"")]
+    [InlineData("[wasm]\nmodule = \"fn.wasm\"", "unknown key `module` in [wasm]")]
+    public void What_a_module_cannot_have_is_said(string toml, string message) =>
+        Assert.Contains(FunctionToml.Read(toml).Problems, p => p.Message.Contains(message, StringComparison.Ordinal));
 
     [Theory]
     [InlineData("kernel = \"k\"", "`image` is missing in [vm]")]
