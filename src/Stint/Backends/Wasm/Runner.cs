@@ -6,7 +6,6 @@ using System.Net.Sockets;
 using System.Text;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Protocol;
-using Stint.Functions;
 using Stint.Invocations;
 using Stint.Telemetry.Logs;
 
