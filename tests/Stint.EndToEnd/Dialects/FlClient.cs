@@ -57,6 +57,19 @@ internal sealed class FlClient : IDisposable
     /// <summary><c>fl fn invoke</c>.</summary>
     public Task<(int Status, string Body)> InvokeAsync(string module, string name, string? json = "{\"args\":{}}") => SendAsync("POST", $"v1/fn/{module}/{name}", json);
 
+    /// <summary>A call of a caller who leaves when the token fires.</summary>
+    public async Task CallAndLeaveAsync(string module, string name, CancellationToken leave)
+    {
+        try
+        {
+            using var answer = await Http.PostAsync($"v1/fn/{module}/{name}", new StringContent("{}"), leave);
+        }
+        catch (OperationCanceledException) when (leave.IsCancellationRequested)
+        {
+            // Left.
+        }
+    }
+
     /// <summary>An answer with this status and this JSON.</summary>
     public static void AssertJson((int Status, string Body) expected, (int Status, string Body) actual)
     {

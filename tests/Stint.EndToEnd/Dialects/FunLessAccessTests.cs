@@ -52,6 +52,8 @@ public sealed class FunLessAccessTests
                 var listed = JsonDocument.Parse((await admin.SendAsync("GET", "v1/admin/subjects")).Body).RootElement.GetProperty("data").EnumerateArray().Single(static subject => subject.GetProperty("name").GetString() == "bob");
                 using var again = new FlClient(port, listed.GetProperty("token").GetString());
                 Assert.Equal(200, (await again.SendAsync("GET", "v1/fn")).Status);
+                daemon.Signal(15);
+                Assert.Equal(0, await daemon.ExitAsync());
                 await daemon.RequireNothingLeftAsync();
             }
         }

@@ -74,12 +74,14 @@ public sealed class FunLessScriptsTests(FunLessDaemon shared) : IClassFixture<Fu
 
         // While a function with the tag runs, affinity holds, and the other way round.
         await shared.Daemon.DeployPythonAsync("web", "import time\ndef fn(input, headers): time.sleep(120)\n", top: "tag = \"web\"\ntimeout = 120");
-        var running = Fl.InvokeAsync("_", "web");
+        using var leave = new CancellationTokenSource();
+        var running = Fl.CallAndLeaveAsync("_", "web", leave.Token);
         await Retry.UntilAsync("the function with the tag web runs", async () => (await shared.Daemon.DescribeAsync("web")).GetProperty("instances").GetProperty("busy").GetInt32() == 1);
         Assert.Equal(200, (await CallAsync("tagged", "with_web")).Status);
         Assert.Equal((503, "No worker available"), Fault(await CallAsync("tagged", "without_web")));
+        await leave.CancelAsync();
+        await running;
         Assert.Equal(204, (await Fl.SendAsync("DELETE", "v1/fn/_/web")).Status);
-        await running; // whatever became of it
 
         // The default policy: two tebibytes are more than this machine has.
         Assert.Equal((503, "No worker available"), Fault(await CallAsync("huge", "all")));

@@ -166,15 +166,17 @@ public sealed class FunLessTests(FunLessDaemon shared) : IClassFixture<FunLessDa
         Assert.StartsWith("Something went wrong: ", Detail(body), StringComparison.Ordinal);
 
         await Daemon.DeployPythonAsync("full", "import time\ndef fn(input, headers): time.sleep(120)\n", top: "max-instances = 1\nmax-queue = 0\ntimeout = 120");
-        var running = Fl.InvokeAsync("_", "full");
+        using var leave = new CancellationTokenSource();
+        var running = Fl.CallAndLeaveAsync("_", "full", leave.Token);
         await Retry.UntilAsync("the only instance is busy", async () => (await Daemon.DescribeAsync("full")).GetProperty("instances").GetProperty("busy").GetInt32() == 1);
         Assert.Equal((503, "No worker available"), Fault(await Fl.InvokeAsync("_", "full")));
+        await leave.CancelAsync();
+        await running;
         Assert.Equal(204, (await Fl.SendAsync("DELETE", "v1/fn/_/full")).Status);
         FunctionFiles.Write(Daemon.Registry, ("_/broken/function.toml", "[process]\nruntime = \"python3\"\n"));
         await Retry.UntilAsync("the broken function is known", async () => (await Fl.SendAsync("GET", "v1/fn/_/broken")).Status == 200);
         await Retry.UntilAsync("the broken function is broken", async () => Fault(await Fl.InvokeAsync("_", "broken")) == (503, "No worker available"));
         Assert.Equal(204, (await Fl.SendAsync("DELETE", "v1/fn/_/broken")).Status);
-        await running; // whatever became of it
     }
 
     [Fact]

@@ -31,7 +31,8 @@ public sealed class AppScriptReaderTests
         var first = web.Blocks[0];
         Assert.Equal(["edge1", "edge2"], first.Workers);
         Assert.Equal((AppStrategy.Random, (int?)50, (int?)3), (first.Strategy, first.CapacityUsed, first.MaxConcurrentInvocations));
-        Assert.Equal((["cache"], ["batch"]), (first.Affinity, first.AntiAffinity));
+        Assert.Equal(["cache"], first.Affinity);
+        Assert.Equal(["batch"], first.AntiAffinity);
         Assert.Null(web.Blocks[1].Workers);
         Assert.Equal(AppStrategy.Platform, web.Blocks[1].Strategy);
         var other = script.Tags["default"];

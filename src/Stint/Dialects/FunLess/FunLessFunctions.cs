@@ -117,6 +117,8 @@ internal sealed class FunLessFunctions(Platform platform, FunLessModules modules
     private static Change Read(FunLessForm form, FunctionSpec before)
     {
         var spec = before with { Process = null, Container = null, Vm = null, Wasm = (before.Wasm ?? new WasmSpec()) with { File = null } };
+        // What was something else may have said what a module cannot have.
+        if (before.Wasm is null) spec = spec with { ConcurrentRequests = 1, Secrets = [] };
         IReadOnlyList<FunLessEntry<EventSpec>> events = [];
         IReadOnlyList<FunLessEntry<SinkSpec>> sinks = [];
         if (form["events"] is { } eventsText)

@@ -1,5 +1,6 @@
 // A module comes into being with its first function or secret, and goes with the last. One that a client made by itself (FunLess's modules, OpenFaaS's namespaces) stands in a file of its own,
 // STATE/namespaces/NAME.json, with what the client said of it: so it is there with nothing in it, too.
+using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
 using Stint.Functions.Secrets;
@@ -15,6 +16,7 @@ namespace Stint.Functions.Modules;
 internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, SecretStore secrets, Deployer deployer)
 {
     private readonly Lock _lock = new();
+    private readonly KeyedGate<string> _moves = new();
 
     /// <summary>Their names, the default one first, the others in order.</summary>
     public IReadOnlyList<string> List() =>
@@ -100,9 +102,12 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
     /// <param name="from">A module that exists, not the default one.</param>
     /// <param name="to">A valid name of none.</param>
     /// <param name="cancellationToken">Gives up, until the rename.</param>
-    /// <exception cref="DeploymentException">There is something of the new name, or the host does not let us.</exception>
+    /// <exception cref="DeploymentException">It is gone, there is something of the new name, or the host does not let us.</exception>
     public async Task RenameAsync(string from, string to, CancellationToken cancellationToken)
     {
+        // Of two who rename the same module the second finds it gone.
+        using var turn = await _moves.EnterAsync(from, cancellationToken).ConfigureAwait(false);
+        if (!Exists(from)) throw new DeploymentException(DeploymentFault.NotFound, $"there is no module {from} any more");
         try
         {
             if (!TryMake(to, Details(from) ?? "{}"u8.ToArray())) throw new DeploymentException(DeploymentFault.Conflict, $"there is a module {to} already; choose another name");

@@ -97,8 +97,25 @@ internal static class OpenApiDocument
     private static JsonObject Reference(JsonTypeInfo type, SortedDictionary<string, JsonNode> schemas)
     {
         var name = type.Type.IsGenericType ? $"{type.Type.Name[..type.Type.Name.IndexOf('`', StringComparison.Ordinal)]}Of{string.Concat(type.Type.GenericTypeArguments.Select(static argument => argument.Name))}" : type.Type.Name;
-        if (!schemas.ContainsKey(name)) schemas[name] = type.GetJsonSchemaAsNode(new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+        if (!schemas.ContainsKey(name))
+        {
+            var schema = type.GetJsonSchemaAsNode(new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+            Root(schema, $"#/components/schemas/{name}");
+            schemas[name] = schema;
+        }
         return new JsonObject { ["$ref"] = $"#/components/schemas/{name}" };
+    }
+
+    /// <summary>A type that occurs twice is a reference the second time, from the root of its schema; here that is not the root of the document.</summary>
+    private static void Root(JsonNode? node, string root)
+    {
+        if (node is JsonArray items) foreach (var item in items) Root(item, root);
+        if (node is not JsonObject members) return;
+        foreach (var (name, member) in members.ToArray())
+        {
+            if (name == "$ref" && member is JsonValue value && value.TryGetValue<string>(out var pointer)) members[name] = root + pointer[1..];
+            else Root(member, root);
+        }
     }
 
     private static JsonObject Form(IReadOnlyList<ApiField> fields) => new()
