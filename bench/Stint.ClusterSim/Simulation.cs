@@ -113,7 +113,7 @@ internal sealed class Simulation
             "most-memory" => DefaultPolicy.Choose(request, view.Workers, _random),
             _ => Placement.On(view.Workers[_random.Next(view.Workers.Count)]),
         };
-        return placement.Worker is { } name ? view.Place(name) : -1;
+        return placement.Worker is { } name ? View.Place(name) : -1;
     }
 
     private void Report(double now)

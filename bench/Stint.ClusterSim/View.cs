@@ -30,7 +30,7 @@ internal sealed class View
     public IReadOnlyList<int> Warm(int function) => _warm.GetValueOrDefault(function, None);
 
     /// <summary>A worker's place by its name.</summary>
-    public int Place(string name) => int.Parse(name, CultureInfo.InvariantCulture);
+    public static int Place(string name) => int.Parse(name, CultureInfo.InvariantCulture);
 
     /// <summary>A call was sent and taken.</summary>
     public void Placed(int node, int function, int size, bool warm)
