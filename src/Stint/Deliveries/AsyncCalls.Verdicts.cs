@@ -53,7 +53,7 @@ internal sealed partial class AsyncCalls
     // The lane looks again soon, with one more call: what one call waits for after many tries is longer than what the platform needs to recover.
     private static TimeSpan Least(TimeSpan pause, AsyncPolicy policy) => pause < policy.Backoff ? pause : policy.Backoff;
 
-    private IReadOnlyList<Entry> Following(Entry entry, CallHead head, Invocation call, CallEnd end, TimeSpan took, CallFollower? follower)
+    private List<Entry> Following(Entry entry, CallHead head, Invocation call, CallEnd end, TimeSpan took, CallFollower? follower)
     {
         var then = new List<Entry>(Callback(entry, head, end, took));
         if (follower is null || end.Status is < 200 or > 299) return then;

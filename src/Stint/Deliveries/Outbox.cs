@@ -9,7 +9,6 @@ using System.Text;
 using System.Text.Json;
 using Stint.Deliveries.Lanes;
 using Stint.Deliveries.Storage;
-using Stint.Invocations;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Deliveries;

@@ -2,7 +2,6 @@ using Stint.Deliveries;
 using Stint.Deliveries.Callbacks;
 using Stint.Deliveries.Storage;
 using Stint.Functions;
-using Stint.Invocations;
 using Stint.Routing;
 using Stint.Telemetry.Logs;
 
