@@ -11,7 +11,7 @@ public sealed class FunctionTomlReferenceTests
     public void The_examples_of_the_page_are_valid()
     {
         var examples = GeneratedPage.Blocks(FunctionTomlReference.Render(), "toml").ToList();
-        Assert.Equal(8, examples.Count);
+        Assert.Equal(9, examples.Count);
         foreach (var example in examples) Assert.Empty(FunctionToml.Read(example).Problems);
     }
 
