@@ -60,7 +60,7 @@ public sealed class LimitsTests(WasmDaemon shared) : IClassFixture<WasmDaemon>
             """);
         var (status, text) = await Daemon.CallAsync("heap", "L");
         Assert.True(status == 502, $"{status} {text}");
-        Assert.Contains("memory", text, StringComparison.Ordinal);
+        Assert.Contains("runner", text, StringComparison.Ordinal); // V8 gives up, or the control group's limit is reached: which is a matter of sizes
         Assert.Equal((200, "alive"), await Daemon.CallAsync("heap", "alive"));
         Assert.Equal((200, "1"), await Daemon.CallAsync("echo", "1"));
     }
