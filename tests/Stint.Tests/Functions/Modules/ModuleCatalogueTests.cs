@@ -43,7 +43,7 @@ public sealed class ModuleCatalogueTests
         Assert.Equal(["_", "new"], modules.List());
         Assert.Equal(("1", "2", null), (bench.ServedCode("f.new"), bench.ServedCode("g.new"), bench.Find("f.old")));
         Assert.Equal(["serving f.new", "serving g.new", "removed f.old", "removed g.old"], bench.Events);
-        Assert.Equal("x"u8, secrets.Read("new", "key"));
+        Assert.Equal("x"u8.ToArray(), secrets.Read("new", "key"));
         Assert.Empty(secrets.List("old"));
         // As after a restart: what is on disk says the same.
         await bench.DisposeAsync();
@@ -66,7 +66,7 @@ public sealed class ModuleCatalogueTests
         Assert.Equal(DeploymentFault.NotFound, (await Assert.ThrowsAsync<DeploymentException>(() => modules.RenameAsync("gone", "new", CancellationToken.None))).Fault);
         Assert.Equal("1", bench.ServedCode("f.old"));
         Assert.Equal(["_", "old", "taken"], modules.List());
-        Assert.Equal("x"u8, secrets.Read("old", "key"));
+        Assert.Equal("x"u8.ToArray(), secrets.Read("old", "key"));
         Assert.True(File.Exists(Path.Combine(bench.Root, "stray", "notes.txt")));
     }
 

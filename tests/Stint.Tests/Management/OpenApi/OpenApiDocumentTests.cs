@@ -23,7 +23,7 @@ public sealed class OpenApiDocumentTests
         var paths = JsonDocument.Parse(Document()).RootElement.GetProperty("paths");
         foreach (var (path, method) in new[] { ("/stint/v1/functions/{name}", "put"), ("/upload", "post"), ("/system/functions", "get"), ("/v1/fn/{module}/{function}", "post"), ("/v1/admin/subjects", "post"), ("/healthz", "head"), ("/openapi.json", "get") })
             Assert.True(paths.GetProperty(path).TryGetProperty(method, out _), path);
-        var routes = Routes().DataSources.SelectMany(static source => source.Endpoints).OfType<RouteEndpoint>().Where(static route => !route.RoutePattern.Parameters.Any(static parameter => parameter.IsCatchAll)).ToArray();
+        var routes = Sources(Routes()).SelectMany(static source => source.Endpoints).OfType<RouteEndpoint>().Where(static route => !route.RoutePattern.Parameters.Any(static parameter => parameter.IsCatchAll)).ToArray();
         Assert.Equal(routes.Sum(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Count ?? 1), paths.EnumerateObject().Sum(static path => path.Value.EnumerateObject().Count()));
     }
 
@@ -55,28 +55,30 @@ public sealed class OpenApiDocumentTests
     [Fact]
     public void A_route_without_a_description_is_found_out()
     {
-        var routes = Nothing();
-        routes.MapGet("/secret", static (HttpContext _) => Task.CompletedTask);
-        Assert.Contains("/secret", Assert.Throws<InvalidOperationException>(() => OpenApiDocument.Write(routes.DataSources)).Message, StringComparison.Ordinal);
+        var app = Nothing();
+        app.MapGet("/secret", static (HttpContext _) => Task.CompletedTask);
+        Assert.Contains("/secret", Assert.Throws<InvalidOperationException>(() => OpenApiDocument.Write(Sources(app))).Message, StringComparison.Ordinal);
     }
 
-    private static byte[] Document() => OpenApiDocument.Write(Routes().DataSources);
+    private static byte[] Document() => OpenApiDocument.Write(Sources(Routes()));
 
     // The routes that a daemon has, with nothing behind them.
-    private static IEndpointRouteBuilder Routes()
+    private static WebApplication Routes()
     {
-        var routes = Nothing();
-        ManagementEndpoint.Map(routes, null!, static () => true, null!, static () => [], null!, null!, static () => { });
-        return routes;
+        var app = Nothing();
+        ManagementEndpoint.Map(app, null!, static () => true, null!, static () => [], null!, null!, static () => { });
+        return app;
     }
 
-    private static IEndpointRouteBuilder Nothing()
+    private static WebApplication Nothing()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
         builder.Services.AddRoutingCore();
         return builder.Build();
     }
+
+    private static ICollection<EndpointDataSource> Sources(IEndpointRouteBuilder routes) => routes.DataSources;
 
     private static IEnumerable<string> References(JsonElement at) => at.ValueKind switch
     {
