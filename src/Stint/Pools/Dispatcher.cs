@@ -434,7 +434,9 @@ internal sealed class Dispatcher : IDisposable
     private void Switch(ref Consequences then)
     {
         var deployment = _deployment!;
-        (Version, _deployment, _wanted) = (deployment.Version, null, null);
+        // A renewal is no deployment to those who said how many instances they want.
+        if (deployment.Version.Id != Version.Id) _wanted = null;
+        (Version, _deployment) = (deployment.Version, null);
         then.EndDeployment(deployment, null);
         _backoff.Reset();
         DrainAllBut(Version, ref then);

@@ -6,7 +6,7 @@ using Stint.EndToEnd.Fixtures;
 namespace Stint.EndToEnd.Watchdog;
 
 /// <summary>A gateway, and images with the native <c>fwatchdog</c> in them, built without a registry by <c>stint image build</c>.</summary>
-public sealed class WatchdogImages(TestEngine engine) : IAsyncLifetime
+public sealed class WatchdogImages(TestEngine engine) : IAsyncLifetime, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("stint-watchdog-").FullName;
     private ContainerDaemon? _daemon;
@@ -40,10 +40,12 @@ public sealed class WatchdogImages(TestEngine engine) : IAsyncLifetime
     /// <inheritdoc/>
     public async Task DisposeAsync()
     {
-        _client!.Dispose();
         await _daemon!.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _client?.Dispose();
 
     /// <summary>Builds an image of fwatchdog, a busybox and a script.</summary>
     /// <returns>The image's name.</returns>

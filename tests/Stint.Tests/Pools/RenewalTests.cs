@@ -36,6 +36,17 @@ public sealed class RenewalTests
     }
 
     [Fact]
+    public async Task How_many_are_wanted_stays()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(PoolBench.Spec with { MinInstances = 1, MaxInstances = 5 });
+        pool.Want(3);
+        Assert.Null(await pool.RenewAsync());
+        await Eventually.IsTrueAsync(() => bench.Backend.Alive.Count() == 3);
+        Assert.Equal(3, pool.Minimum);
+    }
+
+    [Fact]
     public async Task A_deployment_goes_first_and_is_not_given_up()
     {
         await using var bench = new PoolBench();
