@@ -23,7 +23,7 @@ internal sealed class HttpUpstream : IDisposable
     // write(); close() of the smallest guest on a busy machine.
     private static readonly TimeSpan Probation = TimeSpan.FromMilliseconds(10);
 
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan UsualConnectTimeout = TimeSpan.FromSeconds(5);
 
     // A guest may say that it is ready a little before it listens.
     private static readonly TimeSpan FirstConnectPatience = TimeSpan.FromSeconds(1);
@@ -40,6 +40,7 @@ internal sealed class HttpUpstream : IDisposable
     private readonly string _authority;
     private readonly Task<string> _ended;
     private readonly TimeProvider _time;
+    private readonly TimeSpan _connectTimeout;
     private readonly ITimer _sweep;
     private bool _sweepIsSet;
     private volatile bool _isDisposed;
@@ -52,9 +53,10 @@ internal sealed class HttpUpstream : IDisposable
     /// <param name="concurrentCalls">Calls that it takes at a time; one that takes a single call and does not let go of a cancelled one can serve nobody else.</param>
     /// <param name="ended">Ends, never faulted, with the reason, when the instance has ended; for the callers whose connections end with it.</param>
     /// <param name="time">For limits and waits.</param>
-    public HttpUpstream(IPEndPoint endPoint, int concurrentCalls, Task<string> ended, TimeProvider time)
+    /// <param name="connectTimeout">How long a connection may take to open; null = as long as is usual for an instance of this host.</param>
+    public HttpUpstream(IPEndPoint endPoint, int concurrentCalls, Task<string> ended, TimeProvider time, TimeSpan? connectTimeout = null)
     {
-        (_endPoint, _authority, _ended, _time) = (endPoint, endPoint.ToString(), ended, time);
+        (_endPoint, _authority, _ended, _time, _connectTimeout) = (endPoint, endPoint.ToString(), ended, time, connectTimeout ?? UsualConnectTimeout);
         IsExclusive = concurrentCalls == 1;
         _sweep = time.CreateTimer(static self => ((HttpUpstream)self!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -239,7 +241,7 @@ internal sealed class HttpUpstream : IDisposable
         {
             try
             {
-                return await OpenAsync(ConnectTimeout, cancellationToken).ConfigureAwait(false);
+                return await OpenAsync(_connectTimeout, cancellationToken).ConfigureAwait(false);
             }
             catch (SocketException failure) when (failure.SocketErrorCode == SocketError.ConnectionRefused && !_hasConnected && !_ended.IsCompleted && _time.GetElapsedTime(since) < FirstConnectPatience)
             {

@@ -75,7 +75,7 @@ internal sealed partial class FunctionService(SwarmHost host, ServiceKey key, Fu
             await GrowAsync(either.Token).ConfigureAwait(false);
             host.Watch.Hurry();
             task = await start.Result.WaitAsync(either.Token).ConfigureAwait(false);
-            upstream = new HttpUpstream(task.EndPoint, version.Spec.ConcurrentRequests, task.Ended, host.Time);
+            upstream = new HttpUpstream(task.EndPoint, version.Spec.ConcurrentRequests, task.Ended, host.Time, SwarmTask.ConnectTimeout);
             readiness = new HttpReadiness(upstream, spec.HealthPath, host.Time);
             await readiness.WaitAsync(either.Token).ConfigureAwait(false);
             lock (_lock)

@@ -48,7 +48,7 @@ internal sealed class SwarmInstance : IInstance
     {
         var (old, left) = (_upstream, Task);
         Task = task;
-        _upstream = new HttpUpstream(task.EndPoint, _concurrentCalls, task.Ended, _time);
+        _upstream = new HttpUpstream(task.EndPoint, _concurrentCalls, task.Ended, _time, SwarmTask.ConnectTimeout);
         _ = left.Ended.ContinueWith(static (_, old) => ((HttpUpstream)old!).Dispose(), old, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         if (Volatile.Read(ref _isDisposed) != 0) _upstream.Dispose();
     }

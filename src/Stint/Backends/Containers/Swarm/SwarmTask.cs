@@ -8,6 +8,9 @@ namespace Stint.Backends.Containers.Swarm;
 /// <param name="endPoint">Where it serves.</param>
 internal sealed class SwarmTask(string id, IPEndPoint endPoint)
 {
+    /// <summary>A node that is lost refuses nothing: the sooner a caller gives it up, the sooner the next one is given to another. Long enough for a first packet that was lost.</summary>
+    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
+
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Swarm's id.</summary>
