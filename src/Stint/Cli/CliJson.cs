@@ -17,6 +17,7 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(DoctorView))]
 [JsonSerializable(typeof(WipedContainersView))]
 [JsonSerializable(typeof(ImageListView))]
+[JsonSerializable(typeof(StoreTransferView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>

@@ -116,6 +116,7 @@ internal static class OptionsLoader
             State = Root(options.State),
             Run = Root(options.Run),
             TokenFile = options.TokenFile is { } token ? Root(token) : null,
+            StoreKey = options.StoreKey is { } key ? Root(key) : null,
             SecretMountPath = Root(options.SecretMountPath),
             Python3 = options.Python3 is { } python ? Root(python) : null,
             NodeJs = options.NodeJs is { } node ? Root(node) : null,
@@ -143,6 +144,7 @@ internal static class OptionsLoader
             State = state,
             Run = run,
             TokenFile = options.TokenFile ?? Path.Combine(state, "token"),
+            StoreKey = options.StoreKey ?? Path.Combine(state, "store.key"),
         };
     }
 
