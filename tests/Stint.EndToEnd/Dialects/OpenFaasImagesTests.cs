@@ -3,6 +3,7 @@ using Stint.EndToEnd.Containers;
 using Stint.EndToEnd.Containers.Engine;
 using Stint.EndToEnd.Containers.Processes;
 using Stint.EndToEnd.Fixtures;
+using ContainerDaemon = Stint.EndToEnd.Containers.ContainerDaemon;
 
 namespace Stint.EndToEnd.Dialects;
 

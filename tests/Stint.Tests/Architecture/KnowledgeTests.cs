@@ -22,6 +22,7 @@ public sealed partial class KnowledgeTests
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Functions", "Pools", "Telemetry", "Hosting"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress"],
+        ["Cluster"] = ["Invocations", "Functions"],
         ["Checks"] = ["Backends", "Hosting", "Network"],
     };
 
