@@ -23,8 +23,22 @@ internal sealed record Migration(int Number, string Name, string Text)
     {
         // Without the lock first: a program that only uses the tables needs no right to change them.
         if (await VersionAsync(connection, cancellationToken).ConfigureAwait(false) is { } present && IsCurrent(present, address, steps)) return;
+        // Outside of the transaction: one that had begun before would not see the tables that another made while it waited (PostgreSQL's caches of names are refreshed when a transaction begins).
+        await connection.ExecuteAsync("select pg_advisory_lock($1)", [Sql.Number(LockKey)], cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await ApplyAsync(connection, address, steps, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // A connection that broke has lost it anyway.
+            if (connection.FullState is System.Data.ConnectionState.Open) await connection.ExecuteAsync("select pg_advisory_unlock($1)", [Sql.Number(LockKey)], CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task ApplyAsync(NpgsqlConnection connection, StoreAddress address, IReadOnlyList<Migration> steps, CancellationToken cancellationToken)
+    {
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
-        await connection.ExecuteAsync("select pg_advisory_xact_lock($1)", [Sql.Number(LockKey)], cancellationToken).ConfigureAwait(false);
         var version = await VersionAsync(connection, cancellationToken).ConfigureAwait(false) ?? 0;
         if (IsCurrent(version, address, steps)) return;
         await connection.ExecuteAsync("create schema if not exists stint", [], cancellationToken).ConfigureAwait(false);
