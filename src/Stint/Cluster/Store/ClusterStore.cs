@@ -31,6 +31,8 @@ internal sealed class ClusterStore : IAsyncDisposable
         Modules = new ModuleTable(this);
         Secrets = new SecretTable(this);
         Leases = new LeaseTable(this);
+        Nodes = new NodeTable(this);
+        Authority = new AuthorityTable(this);
     }
 
     /// <summary>Where it is.</summary>
@@ -50,6 +52,12 @@ internal sealed class ClusterStore : IAsyncDisposable
 
     /// <summary>Who owns what, for a while.</summary>
     public LeaseTable Leases { get; }
+
+    /// <summary>The machines.</summary>
+    public NodeTable Nodes { get; }
+
+    /// <summary>What vouches for them.</summary>
+    public AuthorityTable Authority { get; }
 
     /// <summary>Makes the tables or brings them up to date, whoever comes first; says which store this is.</summary>
     /// <exception cref="StoreException">It is away, not permitted, or newer than this program.</exception>
