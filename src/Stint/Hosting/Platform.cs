@@ -7,6 +7,8 @@
 //   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
 //                ▲
 //   Deployer ────┘      (management and dialects deploy through it; the folder may also be changed by hand)
+//      │  with a store that several gateways share:
+//      └▶ StoreMirror ─▶ ClusterStore (PostgreSQL)     decides; the registry's folder is then a copy, which the mirror keeps up to date
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
@@ -17,6 +19,7 @@ using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
+using Stint.Cluster.Mirrors;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -53,6 +56,7 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
+        if (options.Store is not null) options = options with { Registry = StoreMirror.RegistryOf(options.State) };
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -84,7 +88,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Secrets = new SecretStore(Path.Combine(options.State, "secrets"));
+            Secrets = new SecretStore(options.Store is null ? Path.Combine(options.State, "secrets") : StoreMirror.SecretsOf(options.State));
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
@@ -105,7 +109,10 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
-            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
+            Mirror = options.Store is { } store
+                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = Environment.MachineName }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
+                : null;
+            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = Mirror }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refuse, Logs, time, loggers.CreateLogger<AsyncCalls>());
         }
         catch
@@ -164,6 +171,12 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>Deploys and removes.</summary>
     public Deployer Deployer { get; }
 
+    /// <summary>This machine's copy of the store that gateways share; null without one.</summary>
+    public StoreMirror? Mirror { get; }
+
+    /// <summary>Changes secrets.</summary>
+    public ISecretWriter SecretWriter => Mirror ?? (ISecretWriter)Secrets;
+
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls { get; }
 
@@ -177,6 +190,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Runtimes.LimitsProblem is { } problem ? $"limits of memory, processes and cpu are not enforced: {problem}" : null,
         Runtimes.NetworkWarning,
         Containers?.Host.Watch.Problem,
+        Mirror?.Problem,
     }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
@@ -194,7 +208,9 @@ internal sealed partial class Platform : IAsyncDisposable
         }
         // In the background: an engine that hangs concerns nobody who does not need it.
         if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
+        if (Mirror is not null) await Mirror.StartAsync(cancellationToken).ConfigureAwait(false);
         Registry.Start();
+        Mirror?.Follow();
         Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
 
@@ -235,6 +251,7 @@ internal sealed partial class Platform : IAsyncDisposable
     {
         await AsyncCalls.DisposeAsync().ConfigureAwait(false);
         await _scaler.DisposeAsync().ConfigureAwait(false);
+        if (Mirror is not null) await Mirror.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Spares.DisposeAsync().ConfigureAwait(false);

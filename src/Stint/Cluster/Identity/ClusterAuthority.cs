@@ -89,8 +89,10 @@ internal sealed class ClusterAuthority : IDisposable
         request.CertificateExtensions.Add(names.Build());
         var serial = RandomNumberGenerator.GetBytes(16);
         serial[0] = (byte)(serial[0] & 0x7F | 0x40); // positive, and of one length (RFC 5280, 4.1.2.2)
+        // Of gateways whose clocks differ, one may issue a moment "before" another made the authority.
+        var begin = now - Backdated > _certificate.NotBefore ? now - Backdated : _certificate.NotBefore;
         var end = now + NodeLifetime < _certificate.NotAfter ? now + NodeLifetime : _certificate.NotAfter;
-        using var certificate = request.Create(_certificate, now - Backdated, end, serial);
+        using var certificate = request.Create(_certificate, begin, end, serial);
         return new IssuedCertificate(name, Convert.ToHexStringLower(serial), certificate.NotAfter.ToUniversalTime(), certificate.RawData);
     }
 

@@ -38,7 +38,8 @@ internal sealed class BlobTable(ClusterStore store)
     public Task PutAsync(string hash, long size, Func<Stream> open, CancellationToken cancellationToken) => store.TransactAsync(async connection =>
     {
         if (await connection.ExecuteAsync("update stint.blob set used_at = clock_timestamp() where hash = $1", [Sql.Text(hash)], cancellationToken).ConfigureAwait(false) > 0) return true;
-        if (await connection.ExecuteAsync("insert into stint.blob (hash, size) values ($1, $2) on conflict do nothing", [Sql.Text(hash), Sql.Number(size)], cancellationToken).ConfigureAwait(false) == 0) return true;
+        if (await connection.ExecuteAsync("insert into stint.blob (hash, size) values ($1, $2) on conflict do nothing", [Sql.Text(hash), Sql.Number(size)], cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding) == 0) return true;
+        // From here on on a thread of the pool, again after each chunk: reading the file blocks.
         await using var content = open();
         using var check = IncrementalHash.CreateHash(HashAlgorithmName.SHA3_256);
         var buffer = ArrayPool<byte>.Shared.Rent(ChunkSize);
@@ -50,7 +51,7 @@ internal sealed class BlobTable(ClusterStore store)
                 if (read == 0) break;
                 check.AppendData(buffer, 0, read);
                 await connection.ExecuteAsync("insert into stint.blob_chunk (hash, number, data) values ($1, $2, $3)",
-                    [Sql.Text(hash), Sql.Small(number), Sql.Bytes(buffer.AsMemory(0, read))], cancellationToken).ConfigureAwait(false);
+                    [Sql.Text(hash), Sql.Small(number), Sql.Bytes(buffer.AsMemory(0, read))], cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
             }
         }
         finally

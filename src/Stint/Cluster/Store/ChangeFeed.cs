@@ -40,6 +40,7 @@ internal sealed class ChangeFeed(ClusterStore store, TimeSpan every, TimeProvide
             }
             catch (StoreException e)
             {
+                store.DropIdle();
                 onAway(e);
             }
             try

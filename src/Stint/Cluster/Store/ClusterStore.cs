@@ -99,6 +99,9 @@ internal sealed class ClusterStore : IAsyncDisposable
         }
     }
 
+    /// <summary>Closes idle connections: after the server was away they are dead, and each would fail whoever takes it.</summary>
+    public void DropIdle() => _source.Clear();
+
     /// <summary>Does something on a connection.</summary>
     /// <exception cref="StoreException">It failed.</exception>
     public async Task<T> UseAsync<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)

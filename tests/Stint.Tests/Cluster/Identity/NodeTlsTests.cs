@@ -73,7 +73,10 @@ public sealed class NodeTlsTests : IDisposable
     public void An_expired_certificate_is_refused_and_one_of_a_machine_whose_clock_is_an_hour_behind_is_not()
     {
         var now = TimeProvider.System.GetUtcNow();
-        Assert.Contains("not accepted", Judge(_authority.Issue("old", Request("old"), now - ClusterAuthority.NodeLifetime - TimeSpan.FromMinutes(1))), StringComparison.Ordinal);
+        using var authority = ClusterAuthority.Create(now - TimeSpan.FromDays(200));
+        Assert.Contains("not accepted", Judge(authority.Issue("old", Request("old"), now - ClusterAuthority.NodeLifetime - TimeSpan.FromMinutes(1)), authority), StringComparison.Ordinal);
+        Assert.Null(Judge(authority.Issue("young", Request("young"), now - ClusterAuthority.NodeLifetime + TimeSpan.FromHours(1)), authority));
+        Assert.Null(Judge(_authority.Issue("behind", Request("behind"), now - TimeSpan.FromHours(1))));
         Assert.Null(Judge(_authority.Issue("ahead", Request("ahead"), now + TimeSpan.FromHours(1))));
     }
 
@@ -163,10 +166,10 @@ public sealed class NodeTlsTests : IDisposable
 
     private byte[] Request(string name) => NodeIdentity.Request(Path.Combine(_folder, $"request-{name}"), name);
 
-    private string? Judge(IssuedCertificate issued)
+    private string? Judge(IssuedCertificate issued, ClusterAuthority? of = null)
     {
         using var certificate = X509CertificateLoader.LoadCertificate(issued.Bytes);
-        using var authority = X509CertificateLoader.LoadCertificate(_authority.CertificateBytes);
+        using var authority = X509CertificateLoader.LoadCertificate((of ?? _authority).CertificateBytes);
         return NodeTls.Judge(certificate, authority, NodeTls.ServerUsage);
     }
 
