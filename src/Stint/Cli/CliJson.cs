@@ -18,6 +18,7 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(WipedContainersView))]
 [JsonSerializable(typeof(ImageListView))]
 [JsonSerializable(typeof(StoreTransferView))]
+[JsonSerializable(typeof(NodeListView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>

@@ -115,6 +115,7 @@ internal static class CommandLine
         root.Subcommands.Add(NewCommand.Build(session));
         root.Subcommands.Add(ImageCommand.Build(session));
         root.Subcommands.Add(VmCommand.Build(session));
+        root.Subcommands.Add(ClusterCommand.Build(session));
         root.Subcommands.Add(StoreCommand.Build(session));
         root.Subcommands.Add(DoctorCommand.Build(session, globals));
         root.Subcommands.Add(VersionCommand.Build(session));

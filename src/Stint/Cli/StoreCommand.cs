@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Stint.Cluster.Store;
 using Stint.Cluster.Transfers;
-using Stint.Hosting.Configuration;
 
 namespace Stint.Cli;
 
@@ -28,9 +27,8 @@ internal static class StoreCommand
         var read = DaemonFlags.AddTo(command, static setting => setting.Name is "store" or "store-key" or "registry" or "state");
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var reading = OptionsLoader.Load(read(parsed));
-            if (reading.Options is not { } options) throw new CliException(string.Join('\n', reading.Problems), ExitCode.BadConfiguration);
-            var address = options.Store ?? throw new CliException("which store? Give --store postgres://USER@HOST/DATABASE, or STINT_STORE in the environment.", ExitCode.Usage);
+            var options = StoreFlags.Load(read(parsed));
+            var address = options.Store!;
             await using var store = new ClusterStore(address);
             await store.PrepareAsync(cancellationToken);
             var transfer = new StoreTransfer(store, new TransferFolders(options.Registry, options.State), options.StoreKey!);

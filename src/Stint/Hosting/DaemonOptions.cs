@@ -26,6 +26,9 @@ internal sealed record DaemonOptions
     /// <summary><c>store-key</c>: the file with the key of the store's secrets, the same on every gateway; made for a new store. Default STATE/store.key.</summary>
     public string? StoreKey { get; init; }
 
+    /// <summary><c>node-name</c>: this machine's name among those that share the store. Default: the host's name, as far as it is one.</summary>
+    public string? NodeName { get; init; }
+
     /// <summary><c>listen</c>: addresses of the invocation endpoints. Default all, IPv4 and IPv6.</summary>
     public IReadOnlyList<IPAddress> Listen { get; init; } = [IPAddress.IPv6Any];
 

@@ -19,7 +19,9 @@ using Stint.Backends.Containers.Engine;
 using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
+using Stint.Cluster.Identity;
 using Stint.Cluster.Mirrors;
+using Stint.Cluster.Nodes;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -110,7 +112,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             Mirror = options.Store is { } store
-                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = Environment.MachineName }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
+                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
                 : null;
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = Mirror }, time, loggers.CreateLogger<Deployer>());
             AsyncCalls = new AsyncCalls(Router.InvokeAsync, Router.Refuse, Logs, time, loggers.CreateLogger<AsyncCalls>());
@@ -301,6 +303,13 @@ internal sealed partial class Platform : IAsyncDisposable
         {
             return new UnreachableEngine(failure.Message);
         }
+    }
+
+    private NodeReport Report()
+    {
+        var pools = Router.Pools.ToList();
+        var busy = pools.Sum(static pool => pool.Count(InstanceState.Busy));
+        return new NodeReport { Version = ProgramVersion.Text, Functions = pools.Count, Instances = busy + pools.Sum(static pool => pool.Count(InstanceState.Idle)), Busy = busy }.WithHost();
     }
 
     private static int MemoryBudget(DaemonOptions options) =>

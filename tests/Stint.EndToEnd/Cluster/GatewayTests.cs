@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Stint.Cluster.Mirrors;
 using Stint.Cluster.Store;
 using Stint.EndToEnd.Dialects;
@@ -145,6 +146,48 @@ public sealed class GatewayTests : IDisposable
     }
 
     [Fact]
+    public async Task Deployments_while_PostgreSQL_restarts_are_done_or_refused_and_all_gateways_agree_afterwards()
+    {
+        var address = await _postgres.CreateDatabaseAsync();
+        await using var one = await StartAsync(address, null, "--node-name", "one");
+        await using var two = await StartAsync(address, null, "--node-name", "two");
+        StintDaemon[] gateways = [one, two];
+        string[] names = ["a", "b", "c", "d"];
+        await Task.WhenAll(names.Select(name => one.DeployPythonAsync(name, Answer("0"))));
+        var rounds = 0;
+        var deploying = Task.WhenAll(names.Select(async (name, i) =>
+        {
+            for (var round = 1; round <= 6; round++)
+            {
+                try
+                {
+                    await gateways[(i + round) % 2].DeployPythonAsync(name, Answer($"{round}"));
+                }
+                catch (InvalidOperationException refused) when (refused.Message.Contains("the store", StringComparison.Ordinal))
+                {
+                    // Refused with the reason; it may have been decided all the same.
+                }
+                Interlocked.Increment(ref rounds);
+            }
+        }));
+        await Retry.UntilAsync("some are under way", () => Volatile.Read(ref rounds) > 4);
+        await _postgres.StopAsync();
+        await _postgres.StartAsync();
+        await deploying;
+
+        await using var store = new ClusterStore(StoreAddress.Parse(address));
+        foreach (var name in names)
+        {
+            Assert.True(FunctionName.TryParse(name, out var function));
+            var target = Path.Combine(_folder, $"serving-{name}");
+            await store.Functions.DownloadAsync((await store.Functions.FindAsync(function, default))!.Hash!, target, default);
+            var code = await File.ReadAllTextAsync(Path.Combine(target, "code", "fn.py"));
+            foreach (var gateway in gateways)
+                await Retry.UntilAsync($"{name} is what the store says", async () => await gateway.CallAsync(name) is (200, var body) && code == Answer(body));
+        }
+    }
+
+    [Fact]
     public async Task A_killed_gateway_and_an_edited_copy_come_back_as_the_store_says()
     {
         var address = await _postgres.CreateDatabaseAsync();
@@ -171,6 +214,41 @@ public sealed class GatewayTests : IDisposable
         Assert.Equal((200, "new"), await again.CallAsync("new"));
         Assert.Equal(404, (await again.CallAsync("gone")).Status);
         Assert.Equal(404, (await again.CallAsync("stranger")).Status);
+    }
+
+    [Fact]
+    public async Task The_machines_of_a_cluster_are_listed_alive_dead_and_gone()
+    {
+        var address = await _postgres.CreateDatabaseAsync();
+        await using var one = await StartAsync(address, null, "--node-name", "one");
+        await one.DeployPythonAsync("echo", Answer("first"));
+        var root = Path.Combine(_folder, "two");
+        Directory.CreateDirectory(root);
+        var two = await StartAsync(address, root, "--node-name", "two");
+        await Retry.UntilAsync("both are listed", async () => await ListAsync() is "one alive 1, two alive 1");
+        Assert.Equal(1, (await one.CliAsync("cluster", "remove", "two", "--store", address)).Code);
+
+        // A third with the name of a living one serves, and says what is wrong.
+        await using (var same = await StartAsync(address, null, "--node-name", "one"))
+        {
+            await same.WaitForLogAsync("another machine of the cluster is called one");
+            Assert.Equal((200, "first"), await same.CallAsync("echo"));
+        }
+        await two.KillAsync();
+        await two.DisposeAsync();
+        await Retry.UntilAsync("the killed one counts as dead", async () => await ListAsync() is "one alive 1, two dead 1");
+        (await one.CliAsync("cluster", "remove", "two", "--store", address)).Good();
+        Assert.Equal("one alive 1", await ListAsync());
+        var three = await StartAsync(address, null, "--node-name", "three");
+        await Retry.UntilAsync("the third is listed", async () => await ListAsync() is "one alive 1, three alive 1");
+        await three.DisposeAsync();
+        Assert.Equal("one alive 1", await ListAsync());
+
+        async Task<string> ListAsync()
+        {
+            var nodes = JsonDocument.Parse((await one.CliAsync("cluster", "ls", "--json", "--store", address)).Good()).RootElement.GetProperty("nodes");
+            return string.Join(", ", nodes.EnumerateArray().Select(static node => $"{node.GetProperty("name")} {(node.GetProperty("isAlive").GetBoolean() ? "alive" : "dead")} {node.GetProperty("report").GetProperty("functions")}"));
+        }
     }
 
     [Fact]
@@ -233,8 +311,8 @@ public sealed class GatewayTests : IDisposable
         }
     }
 
-    private Task<StintDaemon> StartAsync(string address, string? root = null) =>
-        StintDaemon.StartAsync(new DaemonSetup { Root = root, Flags = ["--store-key", Path.Combine(_folder, "store.key")], Environment = new Dictionary<string, string> { ["STINT_STORE"] = address } });
+    private Task<StintDaemon> StartAsync(string address, string? root = null, params string[] flags) =>
+        StintDaemon.StartAsync(new DaemonSetup { Root = root, Flags = ["--store-key", Path.Combine(_folder, "store.key"), .. flags], Environment = new Dictionary<string, string> { ["STINT_STORE"] = address } });
 
     private static string Answer(string text) => $"def fn(input): return '{text}'\n";
 }

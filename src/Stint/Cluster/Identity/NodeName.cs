@@ -14,6 +14,14 @@ internal static class NodeName
     public static bool IsValid(string? name) =>
         name is { Length: > 0 and <= 63 } && name[0] != '-' && name[^1] != '-' && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
 
+    /// <summary>The name that comes nearest to a host's: lower case, up to the first dot, every other character a dash.</summary>
+    public static string Of(string host)
+    {
+        var label = host.ToLowerInvariant().Split('.')[0];
+        var name = new string([.. label.Select(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) ? c : '-')]).Trim('-');
+        return name.Length == 0 ? "node" : name[..Math.Min(name.Length, 63)].TrimEnd('-');
+    }
+
     /// <summary>The name in a certificate, and what a client asks a server for.</summary>
     public static string Dns(string name) => name + Domain;
 

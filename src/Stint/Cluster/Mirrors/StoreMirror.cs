@@ -12,6 +12,7 @@
 //
 // While the store is away everything goes on from the copy; what changes something is refused.
 using System.Collections.Concurrent;
+using Stint.Cluster.Nodes;
 using Stint.Cluster.Store;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
@@ -40,6 +41,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     private readonly SemaphoreSlim _preparing = new(1);
     private readonly ConcurrentDictionary<FunctionName, Trouble> _troubles = [];
     private Task _loop = Task.CompletedTask;
+    private NodeMembership? _membership;
     private StoreKey? _key;
     private long _comparedAt;
     private long _sweptAt;
@@ -68,7 +70,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     public static string SecretsOf(string state) => Path.Combine(state, "mirror", "secrets");
 
     /// <summary>Why the copy may be out of date, for the operator; null when it is not.</summary>
-    public string? Problem => Volatile.Read(ref _problem);
+    public string? Problem => Volatile.Read(ref _problem) ?? _membership?.Problem;
 
     /// <summary>Brings the copy up to date. Before the registry starts.</summary>
     /// <exception cref="StoreException">The store cannot be used; when it is only away, and there has been a copy, that one is used instead.</exception>
@@ -94,8 +96,12 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
         }
     }
 
-    /// <summary>Keeps the copy up to date from now on. After the registry has started.</summary>
-    public void Follow() => _loop = Task.Run(RunAsync, CancellationToken.None);
+    /// <summary>Keeps the copy up to date from now on, and this machine among those of the cluster. After the registry has started.</summary>
+    public void Follow()
+    {
+        _membership = new NodeMembership(_store.Nodes, _options.Node, _options.Report, _time, _logger);
+        _loop = Task.Run(RunAsync, CancellationToken.None);
+    }
 
     /// <inheritdoc/>
     public async Task<string> UploadAsync(string folder, CancellationToken cancellationToken)
@@ -158,6 +164,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
+        if (_membership is not null) await _membership.DisposeAsync().ConfigureAwait(false);
         await _store.DisposeAsync().ConfigureAwait(false);
         _preparing.Dispose();
         _stop.Dispose();

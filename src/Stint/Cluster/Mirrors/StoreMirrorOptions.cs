@@ -1,3 +1,4 @@
+using Stint.Cluster.Nodes;
 using Stint.Cluster.Store;
 
 namespace Stint.Cluster.Mirrors;
@@ -14,8 +15,11 @@ internal sealed record StoreMirrorOptions
     /// <summary>The daemon's state folder; the copy is in <c>mirror</c> of it.</summary>
     public required string State { get; init; }
 
-    /// <summary>This machine's name, for the versions' history.</summary>
+    /// <summary>This machine's name: unique in the cluster.</summary>
     public required string Node { get; init; }
+
+    /// <summary>This machine's load, for the others. Must not throw.</summary>
+    public required Func<NodeReport> Report { get; init; }
 
     /// <summary>Ask the store so often whether something changed even when it reported nothing. Default 3 s.</summary>
     public TimeSpan AskEvery { get; init; } = TimeSpan.FromSeconds(3);

@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace Stint.Cluster.Store;
 
 /// <summary>

@@ -8,8 +8,6 @@
 using Stint.Cluster.Store;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
-using Stint.Functions.Registry;
-using Stint.Functions.Secrets;
 using Stint.Invocations;
 
 namespace Stint.Cluster.Transfers;

@@ -30,6 +30,8 @@ internal static class DaemonOptionTable
             "The PostgreSQL database that several gateways share; the registry is then a mirror of it in the folder `mirror` of the state.", "none: the folder `registry` alone"),
         Option("store-key", new PathKind(), o => o.StoreKey, (o, v) => o with { StoreKey = v },
             "File with the key that the store's secrets are sealed with, the same on every gateway; made for a new store.", "the file `store.key` of the state"),
+        Option("node-name", new NodeNameKind(), o => o.NodeName, (o, v) => o with { NodeName = v },
+            "This machine's name among those that share the store.", "the host's name, lower-case, with - for every other character"),
         Option("listen", new AddressListKind(), o => o.Listen, (o, v) => o with { Listen = v },
             "Addresses of the invocation endpoints."),
         Option("http-port", Port(-1), o => o.HttpPort, (o, v) => o with { HttpPort = v },
