@@ -217,6 +217,30 @@ public sealed class GatewayTests : IDisposable
     }
 
     [Fact]
+    public async Task Code_that_was_altered_in_the_database_is_not_taken_up_and_the_version_before_goes_on()
+    {
+        var address = await _postgres.CreateDatabaseAsync();
+        await using var one = await StartAsync(address);
+        await one.DeployPythonAsync("echo", Answer("first"));
+        one.ExpectError("echo cannot be copied from the store");
+
+        var source = Path.Combine(_folder, "source");
+        Directory.CreateDirectory(Path.Combine(source, "code"));
+        await File.WriteAllTextAsync(Path.Combine(source, "function.toml"), "[process]\nruntime = \"python3\"\n");
+        await File.WriteAllTextAsync(Path.Combine(source, "code", "fn.py"), Answer("second"));
+        await using var store = new ClusterStore(StoreAddress.Parse(address));
+        var hash = await store.Functions.UploadAsync(source, default);
+        await store.UseAsync(connection => connection.ExecuteAsync("update stint.blob_chunk set data = overlay(data placing 'SECOND'::bytea from position('second'::bytea in data)) where hash = $1", [Sql.Text(hash)], default), default);
+        Assert.True(FunctionName.TryParse("echo", out var name));
+        await store.Functions.CommitAsync(name, hash, null, "an attacker", default);
+
+        await one.WaitForLogAsync("echo cannot be copied from the store");
+        Assert.Equal((200, "first"), await one.CallAsync("echo"));
+        await one.DeployPythonAsync("echo", Answer("third"));
+        Assert.Equal((200, "third"), await one.CallAsync("echo"));
+    }
+
+    [Fact]
     public async Task The_machines_of_a_cluster_are_listed_alive_dead_and_gone()
     {
         var address = await _postgres.CreateDatabaseAsync();

@@ -302,6 +302,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     private async Task RemoveOthersAsync(List<StoredFunction> functions, CancellationToken cancellationToken)
     {
         var stored = functions.Select(static function => function.Name).ToHashSet();
+        foreach (var name in _troubles.Keys.Where(name => !stored.Contains(name))) _troubles.TryRemove(name, out _);
         foreach (var name in _registry.Layout.List().Functions.Keys.Concat(_index.Names).Distinct().Where(name => !stored.Contains(name)))
         {
             // Deployed here since the list was read?

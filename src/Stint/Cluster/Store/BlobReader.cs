@@ -51,7 +51,7 @@ internal sealed class BlobReader(string hash, Func<string, int, CancellationToke
         var rest = new byte[4096];
         while (await ReadAsync(rest, cancellationToken).ConfigureAwait(false) > 0) { }
         if (Convert.ToHexStringLower(_hash.GetHashAndReset()) != hash)
-            throw new StoreException(StoreFault.Corrupt, $"the blob {hash[..12]} of the store does not have the hash it is named by: it was altered, or is incomplete; deploy the function again");
+            throw new StoreException(StoreFault.Corrupt, $"the blob {hash[..12]} of the store does not have the hash it is named by: it was altered, or is incomplete; deploy the function again, with any change");
     }
 
     /// <inheritdoc/>

@@ -31,8 +31,7 @@ internal sealed class FunctionTable(ClusterStore store, BlobTable blobs)
                     [Sql.Text(name.Module), Sql.Text(name.Name), Sql.Text(hash), Sql.Text(isFlat is { } flat ? flat ? "true" : "false" : null), Sql.Number(change)], cancellationToken).ConfigureAwait(false);
                 await connection.ExecuteAsync("insert into stint.function_version (module, name, version, hash, deployed_by) values ($1, $2, $3, $4, $5)",
                     [Sql.Text(name.Module), Sql.Text(name.Name), Sql.Number(version), Sql.Text(hash), Sql.Text(by)], cancellationToken).ConfigureAwait(false);
-                await connection.ExecuteAsync("delete from stint.function_version where module = $1 and name = $2 and version <= $3",
-                    [Sql.Text(name.Module), Sql.Text(name.Name), Sql.Number(version - KeptVersions)], cancellationToken).ConfigureAwait(false);
+                await ForgetVersionsAsync(connection, name, version - KeptVersions, cancellationToken).ConfigureAwait(false);
                 return new StoredFunction(name, version, hash, isFlat ?? false, change);
             }, cancellationToken).ConfigureAwait(false);
         }
@@ -52,7 +51,7 @@ internal sealed class FunctionTable(ClusterStore store, BlobTable blobs)
         {
             var count = await connection.ExecuteAsync("update stint.function set hash = null, change = $3 where module = $1 and name = $2 and hash is not null",
                 [Sql.Text(name.Module), Sql.Text(name.Name), Sql.Number(change)], cancellationToken).ConfigureAwait(false);
-            await connection.ExecuteAsync("delete from stint.function_version where module = $1 and name = $2", [Sql.Text(name.Module), Sql.Text(name.Name)], cancellationToken).ConfigureAwait(false);
+            await ForgetVersionsAsync(connection, name, long.MaxValue, cancellationToken).ConfigureAwait(false);
             return count > 0 ? change : null;
         }, cancellationToken).ConfigureAwait(false);
     }
@@ -104,10 +103,17 @@ internal sealed class FunctionTable(ClusterStore store, BlobTable blobs)
         }
         catch (InvalidDataException e)
         {
-            throw new StoreException(StoreFault.Corrupt, $"the blob {hash[..12]} of the store is no function's folder: {e.Message}; deploy the function again", e);
+            throw new StoreException(StoreFault.Corrupt, $"the blob {hash[..12]} of the store is no function's folder: {e.Message}; deploy the function again, with any change", e);
         }
         await blob.RequireWholeAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    // Their blobs count as used until now: another gateway may be fetching one this moment.
+    private static Task<int> ForgetVersionsAsync(NpgsqlConnection connection, FunctionName name, long last, CancellationToken cancellationToken) => connection.ExecuteAsync(
+        """
+        with gone as (delete from stint.function_version where module = $1 and name = $2 and version <= $3 returning hash)
+        update stint.blob set used_at = clock_timestamp() where hash in (select hash from gone)
+        """, [Sql.Text(name.Module), Sql.Text(name.Name), Sql.Number(last)], cancellationToken);
 
     private const string Select = "select module, name, version, hash, is_flat, change from stint.function";
 
