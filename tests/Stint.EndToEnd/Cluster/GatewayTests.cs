@@ -314,7 +314,7 @@ public sealed class GatewayTests : IDisposable
         Assert.Contains("upgrade this machine", (await UpAsync(address)).Error, StringComparison.Ordinal);
     }
 
-    private Task<Finished> UpAsync(string address)
+    private static Task<Finished> UpAsync(string address)
     {
         var root = Directory.CreateTempSubdirectory("stint-up-").FullName;
         return RunAsync();

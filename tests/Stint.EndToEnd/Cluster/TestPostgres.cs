@@ -17,7 +17,7 @@ namespace Stint.EndToEnd.Cluster;
 public sealed class TestPostgresCollection : ICollectionFixture<TestPostgres>;
 
 /// <summary>A PostgreSQL server for tests.</summary>
-public sealed class TestPostgres : IAsyncLifetime
+public sealed class TestPostgres : IAsyncLifetime, IDisposable
 {
     /// <summary>The name of the collection.</summary>
     public const string Collection = "postgres";
@@ -46,6 +46,9 @@ public sealed class TestPostgres : IAsyncLifetime
         if (_process is not null) await StopAsync();
         if (_folder is not null) Directory.Delete(_folder, recursive: true);
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _process?.Dispose();
 
     /// <summary>Makes an empty database; its address, over the Unix socket.</summary>
     internal async Task<string> CreateDatabaseAsync()
