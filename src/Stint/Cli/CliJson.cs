@@ -20,6 +20,8 @@ namespace Stint.Cli;
 [JsonSerializable(typeof(TokenListView))]
 [JsonSerializable(typeof(AsyncListView))]
 [JsonSerializable(typeof(AsyncDetailsView))]
+[JsonSerializable(typeof(StoreTransferView))]
+[JsonSerializable(typeof(NodeListView))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>Writes a value and a line break.</summary>

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
 using Stint.Backends.Containers.Engine;
+using Stint.Cluster.Store;
 using Stint.Functions.Toml.Settings;
 using Stint.Management;
 
@@ -76,6 +77,11 @@ internal static class CommandLine
             session.Fail(e.Message);
             return e.Fault is EngineFault.NoPermission ? ExitCode.Denied : e.IsEngineAway ? ExitCode.Unreachable : ExitCode.Failed;
         }
+        catch (StoreException e)
+        {
+            session.Fail(e.Message);
+            return e.Fault switch { StoreFault.Away => ExitCode.Unreachable, StoreFault.Denied => ExitCode.Denied, _ => ExitCode.Failed };
+        }
         catch (IOException e) when (e.HResult == BrokenPipe)
         {
             // `stint logs -f | head`: the reader has seen enough.
@@ -111,6 +117,8 @@ internal static class CommandLine
         root.Subcommands.Add(NewCommand.Build(session));
         root.Subcommands.Add(ImageCommand.Build(session));
         root.Subcommands.Add(VmCommand.Build(session));
+        root.Subcommands.Add(ClusterCommand.Build(session));
+        root.Subcommands.Add(StoreCommand.Build(session));
         root.Subcommands.Add(DoctorCommand.Build(session, globals));
         root.Subcommands.Add(VersionCommand.Build(session));
         root.Subcommands.Add(CompletionCommand.Build(session));

@@ -12,7 +12,7 @@ internal static class ExitCode
     /// <summary>The command line is wrong.</summary>
     public const int Usage = 2;
 
-    /// <summary>EX_UNAVAILABLE: no daemon answers, or no container engine.</summary>
+    /// <summary>EX_UNAVAILABLE: no daemon answers, or no container engine, or no store.</summary>
     public const int Unreachable = 69;
 
     /// <summary>EX_NOPERM: the daemon, or the file system, does not permit it.</summary>
@@ -30,7 +30,7 @@ internal static class ExitCode
         (Done, "done"),
         (Failed, "failed: standard error says what, why and what to do"),
         (Usage, "the command line is wrong"),
-        (Unreachable, "no daemon answers, or no container engine"),
+        (Unreachable, "no daemon answers, or no container engine, or no store"),
         (Denied, "not permitted: the token is missing or wrong, or a file may not be read"),
         (BadConfiguration, "bad configuration: a setting of the daemon or a `function.toml`"),
         (Interrupted, "stopped by Ctrl-C or SIGTERM"),

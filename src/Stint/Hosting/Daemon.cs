@@ -6,6 +6,7 @@
 //   4. registry      what is on disk is taken into service; ready
 //   5. SIGTERM       /readyz says no; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
 using Stint.Cli;
+using Stint.Cluster.Store;
 using Stint.Dialects.OpenFaas;
 using Stint.Dialects.UniFaas;
 using Stint.Functions.Deployments;
@@ -44,7 +45,7 @@ internal static partial class Daemon
             await using var platform = new Platform(options, TimeProvider.System, loggers);
             return await ServeAsync(builder, platform, loggers, logger, examples, stop).ConfigureAwait(false);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or DeploymentException)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or DeploymentException or StoreException)
         {
             await Console.Error.WriteLineAsync($"stint: {failure.Message}").ConfigureAwait(false);
             return ExitCode.Failed;

@@ -1,4 +1,5 @@
 using System.Net;
+using Stint.Cluster.Store;
 using Stint.Functions;
 using Stint.Network;
 
@@ -18,6 +19,15 @@ internal sealed record DaemonOptions
 
     /// <summary><c>run</c>: what lives only as long as the daemon: sockets. Default /run/stint as root, else $XDG_RUNTIME_DIR/stint, else a folder of the state.</summary>
     public required string Run { get; init; }
+
+    /// <summary><c>store</c>: the PostgreSQL database that gateways share, such as postgres://USER@HOST/DATABASE; the registry is then a mirror of it, STATE/mirror. Null = none.</summary>
+    public StoreAddress? Store { get; init; }
+
+    /// <summary><c>store-key</c>: the file with the key of the store's secrets, the same on every gateway; made for a new store. Default STATE/store.key.</summary>
+    public string? StoreKey { get; init; }
+
+    /// <summary><c>node-name</c>: this machine's name among those that share the store. Default: the host's name, as far as it is one.</summary>
+    public string? NodeName { get; init; }
 
     /// <summary><c>listen</c>: addresses of the invocation endpoints. Default all, IPv4 and IPv6.</summary>
     public IReadOnlyList<IPAddress> Listen { get; init; } = [IPAddress.IPv6Any];

@@ -8,6 +8,8 @@
 //   FunctionRegistry ───────────▶ BundleStore ─▶ IBuildSandbox
 //                ▲
 //   Deployer ────┘      (management and dialects deploy through it; the folder may also be changed by hand)
+//      │  with a store that several gateways share:
+//      └▶ StoreMirror ─▶ ClusterStore (PostgreSQL)     decides; the registry's folder is then a copy, which the mirror keeps up to date
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
@@ -20,6 +22,9 @@ using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
 using Stint.Backends.Wasm;
+using Stint.Cluster.Identity;
+using Stint.Cluster.Mirrors;
+using Stint.Cluster.Nodes;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -59,6 +64,7 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <exception cref="IOException">A folder cannot be used, or another daemon uses it.</exception>
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
+        if (options.Store is not null) options = options with { Registry = StoreMirror.RegistryOf(options.State) };
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -90,7 +96,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Secrets = new SecretStore(Path.Combine(options.State, "secrets"));
+            Secrets = new SecretStore(options.Store is null ? Path.Combine(options.State, "secrets") : StoreMirror.SecretsOf(options.State));
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
@@ -112,8 +118,11 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
-            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync }, time, loggers.CreateLogger<Deployer>());
-            Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer);
+            Mirror = options.Store is { } store
+                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
+                : null;
+            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = Mirror }, time, loggers.CreateLogger<Deployer>());
+            Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
             Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
             Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers);
@@ -193,6 +202,12 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>What calls functions besides their callers, and where their results go.</summary>
     public EventParts Events { get; }
 
+    /// <summary>This machine's copy of the store that gateways share; null without one.</summary>
+    public StoreMirror? Mirror { get; }
+
+    /// <summary>Changes secrets.</summary>
+    public ISecretWriter SecretWriter => Mirror ?? (ISecretWriter)Secrets;
+
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls => Deliveries.Calls;
 
@@ -209,6 +224,7 @@ internal sealed partial class Platform : IAsyncDisposable
         Deliveries.Slot.Problem,
         Swarm?.Problem,
         Swarm?.Warning,
+        Mirror?.Problem,
     }.OfType<string>();
 
     /// <summary>Probes the sandbox, then takes what is in the registry into service.</summary>
@@ -227,8 +243,10 @@ internal sealed partial class Platform : IAsyncDisposable
         Deliveries.Slot.Open();
         // In the background: an engine that hangs concerns nobody who does not need it.
         if (Containers is { } containers) _cleaning = containers.Host.Watch.CleanUpAsync(); // never faults
+        if (Mirror is not null) await Mirror.StartAsync(cancellationToken).ConfigureAwait(false);
         Registry.Start();
         if (Swarm is { } swarm) _cleaning = SweepSwarmAsync(swarm); // never faults
+        Mirror?.Follow();
         Vms.Host.Snapshots.Sweep(Registry.Layout.List().Functions.Keys);
     }
 
@@ -300,6 +318,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await AsyncCalls.StopAsync().ConfigureAwait(false);
         await Events.DisposeAsync().ConfigureAwait(false);
         await _scaler.DisposeAsync().ConfigureAwait(false);
+        if (Mirror is not null) await Mirror.DisposeAsync().ConfigureAwait(false);
         await Registry.DisposeAsync().ConfigureAwait(false);
         await Router.DisposeAsync().ConfigureAwait(false);
         await Deliveries.DisposeAsync().ConfigureAwait(false);
@@ -365,6 +384,13 @@ internal sealed partial class Platform : IAsyncDisposable
         {
             return new UnreachableEngine(failure.Message);
         }
+    }
+
+    private NodeReport Report()
+    {
+        var pools = Router.Pools.ToList();
+        var busy = pools.Sum(static pool => pool.Count(InstanceState.Busy));
+        return new NodeReport { Version = ProgramVersion.Text, Functions = pools.Count, Instances = busy + pools.Sum(static pool => pool.Count(InstanceState.Idle)), Busy = busy }.WithHost();
     }
 
     private static int MemoryBudget(DaemonOptions options) =>

@@ -26,6 +26,7 @@ public sealed partial class KnowledgeTests
         ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
         ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
         ["Checks"] = ["Backends", "Deliveries", "Events", "Hosting", "Network"],
+        ["Cluster"] = ["Invocations", "Functions"],
     };
 
     [Fact]

@@ -119,14 +119,14 @@ internal sealed class FaasRoutes(Platform platform)
     private async Task AddSecretAsync(HttpContext context)
     {
         var (module, name, value) = await ReadSecretAsync(context).ConfigureAwait(false);
-        if (!platform.Secrets.TryAdd(module, name, value)) throw new DeploymentException(DeploymentFault.Conflict, $"there is a secret {name} already; change it with: faas-cli secret update {name}");
+        if (!await platform.SecretWriter.TryAddAsync(module, name, value, context.RequestAborted).ConfigureAwait(false)) throw new DeploymentException(DeploymentFault.Conflict, $"there is a secret {name} already; change it with: faas-cli secret update {name}");
         context.Response.StatusCode = StatusCodes.Status201Created;
     }
 
     private async Task ReplaceSecretAsync(HttpContext context)
     {
         var (module, name, value) = await ReadSecretAsync(context).ConfigureAwait(false);
-        if (!platform.Secrets.TryReplace(module, name, value)) throw NoSecret(name);
+        if (!await platform.SecretWriter.TryReplaceAsync(module, name, value, context.RequestAborted).ConfigureAwait(false)) throw NoSecret(name);
         platform.RenewSecret(module, name);
         context.Response.StatusCode = StatusCodes.Status202Accepted;
     }
@@ -135,7 +135,7 @@ internal sealed class FaasRoutes(Platform platform)
     {
         var secret = await FaasRequest.ReadAsync(context, FaasJson.Default.FaasSecret).ConfigureAwait(false);
         var (module, name) = SecretOf(secret);
-        if (!platform.Secrets.TryRemove(module, name)) throw NoSecret(name);
+        if (!await platform.SecretWriter.TryRemoveAsync(module, name, context.RequestAborted).ConfigureAwait(false)) throw NoSecret(name);
         context.Response.StatusCode = StatusCodes.Status202Accepted;
     }
 

@@ -68,9 +68,12 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         await options.TryOut(new FunctionVersion { Name = name, Spec = spec, Id = BundleHash.OfTexts(lease?.Hash ?? "", functionToml), Folder = lease?.Folder, DeployedAt = time.GetUtcNow() }, cancellationToken);
         await Task.Run(() => DurableTree.Flush(swap.New), cancellationToken);
         options.Reached(DeploymentStep.Flushed);
+        var identity = options.Store is { } uploads ? await uploads.UploadAsync(swap.New, cancellationToken) : null;
 
         using var hold = await registry.HoldAsync(name, cancellationToken);
         RequirePlace(name);
+        if (identity is not null && options.Store is { } store)
+            await store.RecordAsync(name, identity, swap.New, cancellationToken); // from here on it is deployed, for all machines
         if (registry.Layout.Locate(name) is { } present) swap.Replace(present, () => options.Reached(DeploymentStep.MovedAway));
         else swap.Place(registry.Layout.PlaceFor(name));
         options.Reached(DeploymentStep.Swapped);
@@ -116,7 +119,8 @@ internal sealed partial class Deployer(FunctionRegistry registry, BundleStore bu
         {
             using var hold = await registry.HoldAsync(name, cancellationToken);
             registry.Layout.RequireUnique(name);
-            if (registry.Layout.Locate(name) is not { } folder) return false;
+            var isStored = options.Store is { } store && await store.RemoveAsync(name, cancellationToken);
+            if (registry.Layout.Locate(name) is not { } folder) return isStored;
             using var swap = new StagedSwap(registry.Layout, options.CanExchange);
             swap.Remove(folder);
             await hold.TakeUpAsync();

@@ -11,6 +11,9 @@ internal sealed record DeployerOptions
     /// <summary>What an archive of a virtual machine's files may contain: disks are large, and mostly empty, so the ratio is only deflate's own (1,032).</summary>
     public ArchiveLimits Images { get; init; } = new() { MaxFileBytes = uint.MaxValue - 1, MaxTotalBytes = 8L << 30, MaxRatio = 1100 };
 
+    /// <summary>What decides for several machines; null: this machine's folder alone.</summary>
+    public IDeploymentStore? Store { get; init; }
+
     /// <summary>Whether to try <c>RENAME_EXCHANGE</c>. False only in tests: it stands for a file system that has none (NFS, old overlayfs).</summary>
     public bool CanExchange { get; init; } = true;
 

@@ -13,7 +13,8 @@ namespace Stint.Functions.Modules;
 /// <param name="registry">Functions' modules.</param>
 /// <param name="secrets">Secrets' modules.</param>
 /// <param name="deployer">Removes and moves functions.</param>
-internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, SecretStore secrets, Deployer deployer)
+/// <param name="shared">Changes the secrets of a store that several gateways share; null = there is none.</param>
+internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, SecretStore secrets, Deployer deployer, ISecretWriter? shared = null)
 {
     private readonly Lock _lock = new();
     private readonly KeyedGate<string> _moves = new();
@@ -86,7 +87,7 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
         foreach (var function in registry.Layout.List().Functions.Keys.Where(function => function.Module == name).ToArray()) await deployer.RemoveAsync(function, cancellationToken).ConfigureAwait(false);
         try
         {
-            foreach (var secret in secrets.List(name)) secrets.TryRemove(name, secret);
+            foreach (var secret in secrets.List(name)) await (shared ?? secrets).TryRemoveAsync(name, secret, cancellationToken).ConfigureAwait(false);
             Forget(name);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
@@ -105,6 +106,7 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
     /// <exception cref="DeploymentException">It is gone, there is something of the new name, or the host does not let us.</exception>
     public async Task RenameAsync(string from, string to, CancellationToken cancellationToken)
     {
+        if (shared is not null) throw new DeploymentException(DeploymentFault.HostLacks, "modules of a store that gateways share cannot be renamed yet: deploy the functions under the new name, then remove the old module");
         // Of two who rename the same module the second finds it gone.
         using var turn = await _moves.EnterAsync(from, cancellationToken).ConfigureAwait(false);
         if (!Exists(from)) throw new DeploymentException(DeploymentFault.NotFound, $"there is no module {from} any more");

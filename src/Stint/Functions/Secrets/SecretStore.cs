@@ -4,7 +4,7 @@ using Stint.Invocations;
 namespace Stint.Functions.Secrets;
 
 /// <summary>Secrets by module and name. Changes are atomic and durable; safe for several threads.</summary>
-internal sealed class SecretStore
+internal sealed class SecretStore : ISecretWriter
 {
     /// <summary>The longest value, bytes: Kubernetes' limit, which OpenFaaS's users have.</summary>
     public const int MaxBytes = 1024 * 1024;
@@ -88,6 +88,15 @@ internal sealed class SecretStore
         var file = new FileInfo(PathOf(module, name));
         return file.Exists ? file.LastWriteTimeUtc.Ticks.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
     }
+
+    /// <inheritdoc/>
+    public Task<bool> TryAddAsync(string module, string name, byte[] value, CancellationToken cancellationToken) => Task.FromResult(TryAdd(module, name, value));
+
+    /// <inheritdoc/>
+    public Task<bool> TryReplaceAsync(string module, string name, byte[] value, CancellationToken cancellationToken) => Task.FromResult(TryReplace(module, name, value));
+
+    /// <inheritdoc/>
+    public Task<bool> TryRemoveAsync(string module, string name, CancellationToken cancellationToken) => Task.FromResult(TryRemove(module, name));
 
     private void Write_NeedsLock(string module, string name, ReadOnlySpan<byte> value)
     {

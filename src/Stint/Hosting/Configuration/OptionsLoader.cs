@@ -117,6 +117,7 @@ internal static class OptionsLoader
             Run = Root(options.Run),
             TokenFile = options.TokenFile is { } token ? Root(token) : null,
             FunLessTokenFile = options.FunLessTokenFile is { } tokens ? Root(tokens) : null,
+            StoreKey = options.StoreKey is { } key ? Root(key) : null,
             SecretMountPath = Root(options.SecretMountPath),
             Python3 = options.Python3 is { } python ? Root(python) : null,
             NodeJs = options.NodeJs is { } node ? Root(node) : null,
@@ -144,6 +145,7 @@ internal static class OptionsLoader
             State = state,
             Run = run,
             TokenFile = options.TokenFile ?? Path.Combine(state, "token"),
+            StoreKey = options.StoreKey ?? Path.Combine(state, "store.key"),
         };
     }
 

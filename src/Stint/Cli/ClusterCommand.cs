@@ -1,0 +1,100 @@
+using System.CommandLine;
+using Stint.Cluster.Nodes;
+using Stint.Cluster.Store;
+
+namespace Stint.Cli;
+
+/// <summary><c>stint cluster …</c>: the machines that share a store. Speaks to the database, not to a daemon.</summary>
+internal static class ClusterCommand
+{
+    /// <summary>Declares the command and those below it.</summary>
+    public static Command Build(CliSession session)
+    {
+        var command = new Command("cluster", "The machines that share a PostgreSQL store (stint up --store).");
+        command.Subcommands.Add(List(session));
+        command.Subcommands.Add(Remove(session));
+        return command;
+    }
+
+    private static Command List(CliSession session)
+    {
+        var command = new Command("ls", "List the machines with what they said last of their load.");
+        var json = JsonOption.AddTo(command);
+        var read = DaemonFlags.AddTo(command, static setting => setting.Name is "store");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await using var store = await OpenAsync(read(parsed), cancellationToken);
+            var nodes = (await store.Nodes.ListAsync(cancellationToken)).Select(View).ToList();
+            if (parsed.GetValue(json)) CliJson.Write(session, new NodeListView(nodes), CliJson.Default.NodeListView);
+            else Print(session, nodes);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Remove(CliSession session)
+    {
+        var command = new Command("remove", "Forget a machine that is dead. One that is stopped with SIGTERM leaves by itself.");
+        var name = new Argument<string>("node") { Description = "Its name, as 'stint cluster ls' has it." };
+        command.Arguments.Add(name);
+        var read = DaemonFlags.AddTo(command, static setting => setting.Name is "store");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await using var store = await OpenAsync(read(parsed), cancellationToken);
+            var wanted = parsed.GetRequiredValue(name);
+            var node = (await store.Nodes.ListAsync(cancellationToken)).Find(node => node.Node.Name == wanted) ?? throw new CliException($"the cluster has no machine {wanted}; 'stint cluster ls' lists those that it has.");
+            if (node.IsAlive) throw new CliException($"{wanted} is alive and would come back at once; stop its daemon first.");
+            await store.Nodes.RemoveAsync(wanted, cancellationToken);
+            session.Out.WriteLine($"removed {PrintableText.Line(wanted)}");
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static async Task<ClusterStore> OpenAsync(Dictionary<string, string> flags, CancellationToken cancellationToken)
+    {
+        var store = new ClusterStore(StoreFlags.Load(flags).Store!);
+        try
+        {
+            await store.PrepareAsync(cancellationToken);
+            return store;
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static NodeView View(NodeState state) => new(state.Node.Name, state.IsAlive, state.IsAlive ? 0 : state.SilentFor.TotalSeconds, state.JoinedAt, NodeReport.FromJson(state.Node.Report));
+
+    private static void Print(CliSession session, List<NodeView> nodes)
+    {
+        if (nodes.Count == 0)
+        {
+            session.Out.WriteLine("No machine uses this store. Start one with: stint up --store postgres://USER@HOST/DATABASE");
+            return;
+        }
+        var listing = new Listing("NODE", "STATE", "VERSION", "FUNCTIONS", "INSTANCES", "BUSY", "MEMORY", "AVAILABLE", "LOAD", "CPUS");
+        foreach (var node in nodes)
+        {
+            var state = node.IsAlive ? new Cell("alive", Tone.Good) : new Cell($"dead {Figures.Elapsed(node.SilentSeconds)}", Tone.Bad);
+            if (node.Report is not { } report) listing.Add(node.Name, state, "-", "-", "-", "-", "-", "-", "-", "-");
+            else listing.Add(node.Name, state, report.Version, Figures.Number(report.Functions), Figures.Number(report.Instances), Figures.Number(report.Busy),
+                Figures.Bytes(report.MemoryMiB << 20), Figures.Bytes(report.AvailableMiB << 20), Figures.Number(report.Load), Figures.Number(report.Processors));
+        }
+        listing.Write(session);
+    }
+}
+
+/// <summary><c>stint cluster ls --json</c>.</summary>
+/// <param name="Nodes">The machines, by name.</param>
+internal sealed record NodeListView(IReadOnlyList<NodeView> Nodes);
+
+/// <summary>One machine.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="IsAlive">It has said something within the last five seconds.</param>
+/// <param name="SilentSeconds">How long ago it stopped counting as alive; 0 for one that does.</param>
+/// <param name="JoinedAt">When it came.</param>
+/// <param name="Report">What it said last; null when that cannot be read.</param>
+internal sealed record NodeView(string Name, bool IsAlive, double SilentSeconds, DateTimeOffset JoinedAt, NodeReport? Report);

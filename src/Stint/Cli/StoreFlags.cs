@@ -1,0 +1,17 @@
+using Stint.Hosting;
+using Stint.Hosting.Configuration;
+
+namespace Stint.Cli;
+
+/// <summary>Settings of commands that speak to the store: as those of <c>stint up</c>, from flags, environment and <c>stint.toml</c>.</summary>
+internal static class StoreFlags
+{
+    /// <summary>The settings; a store is among them.</summary>
+    /// <exception cref="CliException">Something is wrong with them, or no store is named.</exception>
+    public static DaemonOptions Load(IReadOnlyDictionary<string, string> flags)
+    {
+        var reading = OptionsLoader.Load(flags);
+        if (reading.Options is not { } options) throw new CliException(string.Join('\n', reading.Problems), ExitCode.BadConfiguration);
+        return options.Store is not null ? options : throw new CliException("which store? Give --store postgres://USER@HOST/DATABASE, or STINT_STORE in the environment.", ExitCode.Usage);
+    }
+}

@@ -1,0 +1,68 @@
+// TLS between machines of a cluster. Both sides show a certificate; each accepts one that the cluster's authority issued, for this use, that has not expired and was not revoked. The system's list of
+// authorities does not count, nor do addresses: a client asks for the machine by name, wherever it found the address.
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Stint.Cluster.Identity;
+
+/// <summary>How machines of a cluster recognise each other.</summary>
+/// <param name="identity">This machine.</param>
+/// <param name="isRevoked">Whether a serial number, lower-case hex, is refused.</param>
+internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoked)
+{
+    /// <summary>id-kp-serverAuth, RFC 5280, 4.2.1.12.</summary>
+    public const string ServerUsage = "1.3.6.1.5.5.7.3.1";
+
+    /// <summary>id-kp-clientAuth.</summary>
+    public const string ClientUsage = "1.3.6.1.5.5.7.3.2";
+
+    /// <summary>For a connection to a machine.</summary>
+    /// <param name="node">Its name: another machine of the cluster that listens there is refused.</param>
+    public SslClientAuthenticationOptions ToNode(string node) => new()
+    {
+        TargetHost = NodeName.Dns(node),
+        ClientCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 peer && Refusal(peer, ServerUsage) is null && NodeName.Of(peer) == node,
+    };
+
+    /// <summary>For connections from machines.</summary>
+    /// <param name="onRefused">Is told why somebody was refused.</param>
+    public SslServerAuthenticationOptions FromNodes(Action<string> onRefused) => new()
+    {
+        ServerCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
+        ClientCertificateRequired = true,
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+        {
+            var refusal = certificate is X509Certificate2 peer ? Refusal(peer, ClientUsage) : "no certificate was shown";
+            if (refusal is not null) onRefused(refusal);
+            return refusal is null;
+        },
+    };
+
+    /// <summary>Why a machine's certificate is refused; null when it is accepted.</summary>
+    public string? Refusal(X509Certificate2 peer, string usage)
+    {
+        if (Judge(peer, identity.Authority, usage) is { } problem) return problem;
+        var serial = peer.SerialNumber.ToLowerInvariant();
+        return isRevoked(serial) ? $"the certificate {serial} of {NodeName.Of(peer)} was revoked" : null;
+    }
+
+    /// <summary>Why a certificate is not one of this authority's, for this use, now; null when it is.</summary>
+    public static string? Judge(X509Certificate2 certificate, X509Certificate2 authority, string usage)
+    {
+        if (NodeName.Of(certificate) is null) return $"the certificate of {certificate.Subject} is not a machine's";
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.Add(authority);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        chain.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid(usage));
+        if (chain.Build(certificate)) return null;
+        return $"the certificate of {NodeName.Of(certificate)} is not accepted: {string.Join(", ", chain.ChainStatus.Select(static status => status.StatusInformation.Trim().TrimEnd('.')))}";
+    }
+}
