@@ -30,8 +30,8 @@ if [ -n "$packages" ]; then
     apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $packages >/dev/null
 fi
 
-if [ ! -x "$tools/node_modules/.bin/pouchdb-server" ]; then
+if [ ! -d "$tools/node_modules/pouchdb-adapter-leveldb" ]; then
     mkdir -p "$tools"
-    # leveldown brings its binary along, so that no script has to run; the optional packages are other storages.
-    (cd "$tools" && npm install --no-audit --no-fund --ignore-scripts --omit=optional --no-save --prefix "$tools" pouchdb-server@4.2.0 >/dev/null)
+    # leveldown (its storage, an optional package) brings its binary along, so that no script has to run.
+    (cd "$tools" && npm install --no-audit --no-fund --ignore-scripts --no-save --prefix "$tools" pouchdb-server@4.2.0 >/dev/null)
 fi
