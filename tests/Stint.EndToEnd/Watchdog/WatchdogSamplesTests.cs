@@ -48,7 +48,7 @@ public sealed class WatchdogSamplesTests(WatchdogImages images) : IClassFixture<
         if (expect.TryGetProperty("pattern", out var pattern))
         {
             // Who calls is the gateway, which says who called it: callers' own word for that is not believed.
-            var expected = pattern.GetString()!.Replace("192.0.2.7", @"(127\.0\.0\.1|::1|::ffff:127\.0\.0\.1)", StringComparison.Ordinal);
+            var expected = pattern.GetString()!.Replace(@"192\.0\.2\.7", @"(127\.0\.0\.1|::1|::ffff:127\.0\.0\.1)", StringComparison.Ordinal);
             Assert.True(new Regex(expected, RegexOptions.None, TimeSpan.FromSeconds(20)).IsMatch(answer), $"{expected} is not in {answer}");
         }
         else Assert.Equal(expect.GetProperty("body").GetString(), answer);
