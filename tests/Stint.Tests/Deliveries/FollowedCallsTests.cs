@@ -7,7 +7,7 @@ using Stint.Tests.Functions;
 
 namespace Stint.Tests.Deliveries;
 
-public sealed class FollowedCallsTests : IAsyncLifetime
+public sealed class FollowedCallsTests : IAsyncLifetime, IDisposable
 {
     private readonly TempFolder _folder = new();
     private readonly List<CallResult> _results = [];
@@ -25,8 +25,9 @@ public sealed class FollowedCallsTests : IAsyncLifetime
     {
         await _logs.DisposeAsync();
         await _rig.DisposeAsync();
-        _folder.Dispose();
     }
+
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public async Task A_function_that_nothing_follows_is_called_as_ever()

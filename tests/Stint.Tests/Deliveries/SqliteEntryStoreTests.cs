@@ -1,17 +1,18 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Stint.Deliveries.Storage;
+using Stint.Deliveries.Storage.Sqlite;
 using Stint.Tests.Time;
 
 namespace Stint.Tests.Deliveries;
 
-public sealed class SqliteEntryStoreTests : IAsyncLifetime
+public sealed class SqliteEntryStoreTests : IAsyncLifetime, IAsyncDisposable
 {
     private const string Lane = "call:f";
     private readonly FakeTime _time = new();
     private StoreFolder _folder = null!;
 
-    private IEntryStore Store => _folder.Store;
+    private SqliteEntryStore Store => _folder.Store;
 
     public Task InitializeAsync()
     {
@@ -20,6 +21,8 @@ public sealed class SqliteEntryStoreTests : IAsyncLifetime
     }
 
     public async Task DisposeAsync() => await _folder.DisposeAsync();
+
+    ValueTask IAsyncDisposable.DisposeAsync() => _folder.DisposeAsync();
 
     [Fact]
     public async Task What_was_added_is_on_disk_when_the_task_ends_whatever_happens_to_the_process()
@@ -236,5 +239,5 @@ public sealed class SqliteEntryStoreTests : IAsyncLifetime
         Assert.Equal(["0", "1", "2"], (await Store.ClaimAsync(Lane, ordered: true, 10, _folder.Lease())).Select(static one => one.Entry.Id));
     }
 
-    private static async Task<IEnumerable<string>> IdsAsync(IEntryStore store) => (await store.ListAsync(new EntryFilter(), 100)).Select(static view => view.Id);
+    private static async Task<IEnumerable<string>> IdsAsync(SqliteEntryStore store) => (await store.ListAsync(new EntryFilter(), 100)).Select(static view => view.Id);
 }
