@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Stint.Deliveries.Storage;
+using Stint.Deliveries.Storage.Sqlite;
 using Stint.Tests.Time;
 
 namespace Stint.Tests.Deliveries;
@@ -11,7 +12,7 @@ public sealed class SqliteEntryStoreTests : IAsyncLifetime
     private readonly FakeTime _time = new();
     private StoreFolder _folder = null!;
 
-    private IEntryStore Store => _folder.Store;
+    private SqliteEntryStore Store => _folder.Store;
 
     public Task InitializeAsync()
     {
@@ -236,5 +237,5 @@ public sealed class SqliteEntryStoreTests : IAsyncLifetime
         Assert.Equal(["0", "1", "2"], (await Store.ClaimAsync(Lane, ordered: true, 10, _folder.Lease())).Select(static one => one.Entry.Id));
     }
 
-    private static async Task<IEnumerable<string>> IdsAsync(IEntryStore store) => (await store.ListAsync(new EntryFilter(), 100)).Select(static view => view.Id);
+    private static async Task<IEnumerable<string>> IdsAsync(SqliteEntryStore store) => (await store.ListAsync(new EntryFilter(), 100)).Select(static view => view.Id);
 }
