@@ -38,7 +38,7 @@ public sealed class OptionsLoaderTests
     public void Untouched_options_have_the_defaults_of_the_record()
     {
         var options = Load(isRoot: true).Options!;
-        var usual = new DaemonOptions { Registry = options.Registry, State = options.State, Run = options.Run, TokenFile = options.TokenFile };
+        var usual = new DaemonOptions { Registry = options.Registry, State = options.State, Run = options.Run, TokenFile = options.TokenFile, StoreKey = options.StoreKey };
         Assert.Equal(usual with { Listen = options.Listen, ManagementListen = options.ManagementListen, ContainerSubnets = options.ContainerSubnets }, options);
         Assert.Equal(usual.Listen, options.Listen);
         Assert.Equal(usual.ManagementListen, options.ManagementListen);
