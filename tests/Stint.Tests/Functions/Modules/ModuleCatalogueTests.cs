@@ -46,7 +46,6 @@ public sealed class ModuleCatalogueTests
         Assert.Equal("x"u8.ToArray(), secrets.Read("new", "key"));
         Assert.Empty(secrets.List("old"));
         // As after a restart: what is on disk says the same.
-        await bench.DisposeAsync();
         await using var next = await new Workbench(copyOf: bench.Folder).StartAsync();
         Assert.Equal(["f.new", "g.new"], next.Registry.Snapshot.Functions.Keys.Select(static name => name.ToString()).Order());
     }
