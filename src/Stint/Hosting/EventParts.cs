@@ -34,7 +34,7 @@ internal sealed class EventParts : IAsyncDisposable
         var connections = new MqttConnections(daemon, maxBody, secrets, intake.ReceiveAsync, time, loggers.CreateLogger<MqttConnections>());
         var log = new ScheduleLog(Path.Combine(options.State, "events", "schedules.json"), loggers.CreateLogger<ScheduleLog>());
         var schedules = new ScheduleRunner(deliveries.Calls.AcceptAsync, counters, log, logs, time, loggers.CreateLogger<ScheduleRunner>());
-        Sources = new EventSources(connections, schedules, static _ => false) { Counters = counters };
+        Sources = new EventSources(connections, schedules, static spec => spec.Wasm is not null) { Counters = counters };
         deliveries.Outbox.Register(_couchDb = new CouchDbSink(Look, secrets));
         deliveries.Outbox.Register(_webhooks = new WebhookSink(Look, secrets));
         deliveries.Outbox.Register(new MqttSink(Look, connections));

@@ -30,8 +30,10 @@ if [ -n "$packages" ]; then
     apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $packages >/dev/null
 fi
 
-if [ ! -d "$tools/node_modules/pouchdb-adapter-leveldb" ]; then
-    mkdir -p "$tools"
-    # leveldown (its storage, an optional package) brings its binary along, so that no script has to run.
-    (cd "$tools" && npm install --no-audit --no-fund --ignore-scripts --no-save --prefix "$tools" pouchdb-server@4.2.0 >/dev/null)
+mkdir -p "$tools"
+if ! cmp -s "$here/npm/package-lock.json" "$tools/node_modules/installed-lock.json"; then
+    cp "$here/npm/package.json" "$here/npm/package-lock.json" "$tools/"
+    # leveldown (the database's storage) brings its binary along, so that no script has to run.
+    (cd "$tools" && npm ci --no-audit --no-fund --ignore-scripts)
+    cp "$here/npm/package-lock.json" "$tools/node_modules/installed-lock.json"
 fi
