@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Stint.Backends.Processes.Spawning;
@@ -18,11 +19,13 @@ internal sealed class PouchDbServer : IAsyncDisposable
     /// <summary>Its port, on the loopback.</summary>
     public int Port { get; } = FreePorts.Take();
 
-    /// <summary>Starts one, with an empty database of that name.</summary>
+    /// <summary>Starts one that knows a user, admin with the password any, and has an empty database of that name.</summary>
     public static async Task<PouchDbServer> StartAsync(string database)
     {
         var server = new PouchDbServer();
         await server.StartAgainAsync();
+        await server.PutAsync("_config/admins/admin", "\"any\"");
+        server._http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String("admin:any"u8));
         (await server._http.PutAsync(database, null)).EnsureSuccessStatusCode();
         return server;
     }

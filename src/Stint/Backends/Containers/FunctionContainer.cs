@@ -22,8 +22,8 @@ internal sealed partial class FunctionContainer : IAsyncDisposable
     // How long a guest has after its stop signal: no call is left in it then. UniFaaS gives none, and many a first process ignores the signal, so it is short.
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(1);
 
-    // How long the rest of its output may take to arrive once it has ended.
-    private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(1);
+    // How long the rest of its output may take to arrive once it has ended: several answers of an engine that may be busy.
+    private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(5);
 
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _gone = new();
