@@ -2,6 +2,7 @@
 using System.Collections.Frozen;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Stint.Files;
 
 namespace Stint.Scheduling;
 
@@ -45,13 +46,7 @@ internal sealed partial class AppScriptStore
             if (_scripts.ContainsKey(name)) return null;
             if (_scripts.Count >= MaxScripts) throw new IOException($"there are {MaxScripts:N0} scripts already; delete one first");
             var added = new StoredScript(_scripts.Count == 0 ? 1 : _scripts.Values.Max(static known => known.Id) + 1, name, text) { Parsed = script };
-            var fresh = PathOf(name) + ".new";
-            using (var file = new FileStream(fresh, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
-            {
-                JsonSerializer.Serialize(file, added, ScriptJson.Default.StoredScript);
-                file.Flush(flushToDisk: true);
-            }
-            File.Move(fresh, PathOf(name), overwrite: true);
+            PrivateFile.Write(PathOf(name), JsonSerializer.SerializeToUtf8Bytes(added, ScriptJson.Default.StoredScript));
             _scripts = _scripts.Append(new(name, added)).ToFrozenDictionary(StringComparer.Ordinal);
             return added;
         }

@@ -51,6 +51,8 @@ public sealed partial class GrpcDaemon : IAsyncLifetime
             "--registry", Path.Combine(_folder, "functions"), "--state", Path.Combine(_folder, "state"), "--run", Path.Combine(_folder, "run"),
         ])
         { RedirectStandardError = true };
+        // A default that all daemons of a machine share.
+        start.Environment["STINT_FUNLESS_PORT"] = "-1";
         _process = Process.Start(start)!;
         _process.ErrorDataReceived += (_, line) => OnLine(line.Data);
         _process.BeginErrorReadLine();

@@ -10,23 +10,24 @@ public sealed partial class KnowledgeTests
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["Invocations"] = [],
+        ["Files"] = [],
         ["Network"] = [],
         ["Telemetry"] = ["Invocations"],
-        ["Security"] = [],
-        ["Scheduling"] = [],
-        ["Functions"] = ["Invocations"],
+        ["Security"] = ["Files"],
+        ["Scheduling"] = ["Files"],
+        ["Functions"] = ["Invocations", "Files"],
         ["Backends"] = ["Invocations", "Functions", "Network", "Telemetry", "Hosting"],
         ["Pools"] = ["Invocations", "Functions", "Backends", "Telemetry"],
         ["Routing"] = ["Invocations", "Functions", "Backends", "Pools"],
         ["Scaling"] = ["Invocations", "Functions", "Pools"],
-        ["Deliveries"] = ["Invocations", "Telemetry"],
-        ["Events"] = ["Invocations", "Functions", "Telemetry", "Deliveries"],
+        ["Deliveries"] = ["Invocations", "Telemetry", "Files", "Network"],
+        ["Events"] = ["Invocations", "Files", "Functions", "Telemetry", "Deliveries"],
         ["Sinks"] = ["Invocations", "Functions", "Deliveries", "Events"],
         ["Ingress"] = ["Invocations", "Deliveries"],
         ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
-        ["Dialects"] = ["Invocations", "Functions", "Management", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
+        ["Dialects"] = ["Invocations", "Files", "Functions", "Management", "Network", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
         ["Checks"] = ["Backends", "Deliveries", "Events", "Hosting", "Network"],
-        ["Cluster"] = ["Invocations", "Functions"],
+        ["Cluster"] = ["Invocations", "Files", "Functions"],
     };
 
     [Fact]

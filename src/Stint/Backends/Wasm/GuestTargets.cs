@@ -28,10 +28,7 @@ internal sealed class GuestTargets(Ipv4Subnet instances, IReadOnlyList<AllowedTa
         if (address.AddressFamily != AddressFamily.InterNetwork) return false;
         foreach (var target in allowed)
             if (target.Port == port && target.Addresses.Contains(address)) return true;
-        var bytes = address.GetAddressBytes();
-        // This host (RFC 1122), loopback, link-local (RFC 3927), multicast and what is reserved above it.
-        if (bytes[0] is 0 or 127 or >= 224 || (bytes[0] == 169 && bytes[1] == 254) || instances.Contains(address)) return false;
-        return !IsOfThisHost(address);
+        return !LocalAddress.Is(address) && !instances.Contains(address) && !IsOfThisHost(address);
     }
 
     /// <summary>Whether it is an address of this host's, or lies in a network that lives on it: behind a bridge that is not the way out, as Docker's.</summary>

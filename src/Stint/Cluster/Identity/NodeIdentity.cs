@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Stint.Files;
 
 namespace Stint.Cluster.Identity;
 
@@ -91,14 +92,5 @@ internal sealed class NodeIdentity : IDisposable
         return key;
     }
 
-    private static void Write(string path, string text)
-    {
-        File.Delete(path + ".new");
-        using (var file = new FileStream(path + ".new", new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
-        {
-            file.Write(System.Text.Encoding.ASCII.GetBytes(text + "\n"));
-            file.Flush(flushToDisk: true);
-        }
-        File.Move(path + ".new", path, overwrite: true);
-    }
+    private static void Write(string path, string text) => PrivateFile.Write(path, System.Text.Encoding.ASCII.GetBytes(text + "\n"));
 }

@@ -1,12 +1,12 @@
 using System.IO.Pipelines;
-using System.Runtime.InteropServices;
+using Stint.Files;
 
 namespace Stint.Deliveries.Storage;
 
 /// <summary>
 /// Bodies too large for the database: a file each, durable before the entry that names it is, removed after it. A database would copy them twice (its log, its pages) and hold them in memory for that.
 /// </summary>
-internal sealed partial class BodyFiles
+internal sealed class BodyFiles
 {
     private readonly string _folder;
     private readonly long _reserve;
@@ -114,23 +114,15 @@ internal sealed partial class BodyFiles
             if (!known.Contains(Path.GetFileName(path))) Delete(Path.GetFileName(path));
     }
 
-    // fsync(2): a file's name is durable when its folder is.
     private void SyncFolder()
     {
-        const int closeOnExec = 0x80000; // O_RDONLY | O_CLOEXEC
-        var folder = open(_folder, closeOnExec);
-        var failed = folder < 0 || fsync(folder) != 0;
-        var reason = failed ? Marshal.GetLastPInvokeErrorMessage() : "";
-        if (folder >= 0) _ = close(folder);
-        if (failed) throw new StoreException($"{_folder} cannot be made durable: {reason}");
+        try
+        {
+            Durability.Flush(_folder);
+        }
+        catch (IOException failure)
+        {
+            throw new StoreException($"{_folder} cannot be made durable: {failure.Message}", inner: failure);
+        }
     }
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int fsync(int descriptor);
-
-    [LibraryImport("libc")]
-    private static partial int close(int descriptor);
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Stint.Files;
 using Stint.Functions.Bundles;
 using Stint.Security.Tokens;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Stint.Functions.Deployments;
+using Stint.Network;
 
 namespace Stint.Dialects.TinyFaas;
 
@@ -72,20 +73,10 @@ internal sealed class RemoteZip : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    /// <summary>Whether an address is this host's own or only on its link.</summary>
-    internal static bool IsForbidden(IPAddress address)
-    {
-        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
-        if (IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6Multicast || address.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Any)) return true;
-        var bytes = address.GetAddressBytes();
-        // 0.0.0.0/8 is this host, 169.254.0.0/16 link-local (RFC 3927), 224.0.0.0/4 multicast and above.
-        return bytes.Length == 4 && (bytes[0] is 0 or 127 or >= 224 || (bytes[0] == 169 && bytes[1] == 254));
-    }
-
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellationToken).ConfigureAwait(false);
-        var allowed = Array.FindAll(addresses, static address => !IsForbidden(address));
+        var allowed = Array.FindAll(addresses, static address => !LocalAddress.Is(address));
         if (allowed.Length == 0)
             throw new IOException($"{context.DnsEndPoint.Host} is this host itself or link-local; uploads from there need --allow-local-urls");
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Stint.Files;
 
 namespace Stint.Events.Schedules;
 
@@ -35,15 +36,9 @@ internal sealed partial class ScheduleLog
         foreach (var (key, last) in lasts) updated[key] = last;
         if (updated.Count == _lasts.Count && updated.All(entry => _lasts.TryGetValue(entry.Key, out var known) && known == entry.Value)) return;
         _lasts = updated;
-        var fresh = _path + ".new";
         try
         {
-            using (var file = new FileStream(fresh, FileMode.Create, FileAccess.Write))
-            {
-                JsonSerializer.Serialize(file, updated, ScheduleJson.Default.DictionaryStringDateTimeOffset);
-                file.Flush(flushToDisk: true);
-            }
-            File.Move(fresh, _path, overwrite: true);
+            PrivateFile.Write(_path, JsonSerializer.SerializeToUtf8Bytes(updated, ScheduleJson.Default.DictionaryStringDateTimeOffset));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

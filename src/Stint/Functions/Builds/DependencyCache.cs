@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Stint.Files;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 
@@ -84,7 +85,7 @@ internal sealed partial class DependencyCache
             CodeTree.Copy(result, entries, clean);
             DurableTree.Flush(clean);
             Directory.Move(clean, Path.Combine(_folder, key));
-            DurableTree.FlushFolder(_folder);
+            Durability.Flush(_folder);
             LogBuilt(set.Runtime, key, _time.GetElapsedTime(started).TotalSeconds);
         }
         finally

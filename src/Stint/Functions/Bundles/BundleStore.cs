@@ -1,3 +1,4 @@
+using Stint.Files;
 using Stint.Functions.Builds;
 using Stint.Functions.Deployments;
 using Stint.Functions.Wasm;
@@ -203,7 +204,7 @@ internal sealed partial class BundleStore : IAsyncDisposable
             if (!Directory.Exists(folder)) Directory.Move(made, folder);
             _leases[hash] = _leases.GetValueOrDefault(hash) + 1;
         }
-        DurableTree.FlushFolder(_bundles);
+        Durability.Flush(_bundles);
         return new BundleLease(this, hash, Path.Combine(_bundles, hash));
     }
 

@@ -1,4 +1,4 @@
-using Stint.Functions.Bundles;
+using Stint.Files;
 using Stint.Functions.Registry;
 using Stint.Invocations;
 
@@ -37,7 +37,7 @@ internal sealed partial class Deployer
             if (!Directory.Exists(source)) return;
             if (RegistryLayout.IsFunction(source)) throw new DeploymentException(DeploymentFault.Conflict, $"{source} is a function itself, not a module");
             Directory.Move(source, target);
-            DurableTree.FlushFolder(registry.Layout.Root);
+            Durability.Flush(registry.Layout.Root);
             foreach (var hold in after) await hold.TakeUpAsync();
             foreach (var hold in before) await hold.TakeUpAsync();
         }

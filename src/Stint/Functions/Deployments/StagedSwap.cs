@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Stint.Files;
 using Stint.Functions.Bundles;
 using Stint.Functions.Registry;
 
@@ -54,10 +55,10 @@ internal sealed partial class StagedSwap : IDisposable
             Directory.Move(target, Old);
             movedAway();
             Directory.Move(New, target);
-            DurableTree.FlushFolder(Path.GetDirectoryName(target)!);
+            Durability.Flush(Path.GetDirectoryName(target)!);
             File.Delete(Swap); // there is nothing left to undo, not even when the function is removed by hand before the next start
         }
-        else DurableTree.FlushFolder(Path.GetDirectoryName(target)!);
+        else Durability.Flush(Path.GetDirectoryName(target)!);
     }
 
     /// <summary>Puts <see cref="New"/>, which is flushed, where nothing is. Durable on return.</summary>
@@ -73,8 +74,8 @@ internal sealed partial class StagedSwap : IDisposable
             Directory.Delete(target);
         }
         Directory.Move(New, target);
-        DurableTree.FlushFolder(module);
-        DurableTree.FlushFolder(_layout.Root);
+        Durability.Flush(module);
+        Durability.Flush(_layout.Root);
     }
 
     /// <summary>A new module's folder arrives with its first function in it, so that a crash leaves no empty one.</summary>
@@ -84,7 +85,7 @@ internal sealed partial class StagedSwap : IDisposable
         CodeTree.MakeFolder(staged);
         var inside = Path.Combine(staged, Path.GetFileName(target));
         Directory.Move(New, inside);
-        DurableTree.FlushFolder(staged);
+        Durability.Flush(staged);
         try
         {
             Directory.Move(staged, module);
@@ -94,7 +95,7 @@ internal sealed partial class StagedSwap : IDisposable
             Directory.Move(inside, New); // another deployment was first to make the module
             return false;
         }
-        DurableTree.FlushFolder(_layout.Root);
+        Durability.Flush(_layout.Root);
         return true;
     }
 
@@ -103,7 +104,7 @@ internal sealed partial class StagedSwap : IDisposable
     {
         var parent = Path.GetDirectoryName(target)!;
         Directory.Move(target, Old);
-        DurableTree.FlushFolder(parent);
+        Durability.Flush(parent);
         if (parent == _layout.Root || Directory.EnumerateFileSystemEntries(parent).Any()) return;
         try
         {
@@ -127,7 +128,7 @@ internal sealed partial class StagedSwap : IDisposable
             var target = Path.Combine(layout.Root, File.ReadAllText(swap));
             if (Directory.Exists(target)) continue;
             Directory.Move(old, target);
-            DurableTree.FlushFolder(Path.GetDirectoryName(target)!);
+            Durability.Flush(Path.GetDirectoryName(target)!);
         }
         CodeTree.Delete(layout.Staging);
     }

@@ -7,6 +7,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Stint.Files;
 
 namespace Stint.Security.Tokens;
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Stint.Files;
 
 namespace Stint.Security.Tokens;
 

@@ -13,8 +13,8 @@ namespace Stint.Backends.Containers.Swarm;
 /// <summary>The overlay network of functions, and the way to a task in it.</summary>
 internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options) : IDisposable
 {
-    private const int RemovalTries = 40;
-    private static readonly TimeSpan RemovalPause = TimeSpan.FromMilliseconds(250);
+    private const int DriverTries = 40;
+    private static readonly TimeSpan DriverPause = TimeSpan.FromMilliseconds(250);
 
     private readonly SemaphoreSlim _turn = new(1);
     private Way? _way;
@@ -30,14 +30,13 @@ internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options) : 
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var network = await FindAsync(cancellationToken).ConfigureAwait(false);
-            for (var tries = 0; network?.Driver is "" && tries < RemovalTries; tries++)
+            var network = await FindOrMakeAsync(cancellationToken).ConfigureAwait(false);
+            for (var tries = 0; network.Driver is "" && tries < DriverTries; tries++)
             {
-                // One that is being removed is listed without a driver until it is off this node.
-                await Task.Delay(RemovalPause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
-                network = await FindAsync(cancellationToken).ConfigureAwait(false);
+                // One that is being removed is listed without a driver until it is off this node; so is a new one until Swarm has allocated it.
+                await Task.Delay(DriverPause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+                network = await FindOrMakeAsync(cancellationToken).ConfigureAwait(false);
             }
-            network ??= await MakeAsync(cancellationToken).ConfigureAwait(false);
             if (network.Driver != "overlay")
                 throw new InstanceStartException($"the network {options.Network} is no overlay but {network.Driver}; name another one with swarm-network, or remove it (docker network rm {options.Network})") { IsHostsFault = true };
             var own = Own();
@@ -72,11 +71,21 @@ internal sealed class SwarmNetwork(EngineClient engine, SwarmOptions options) : 
         return IPAddress.TryParse(node.Status.Addr, out var address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any) ? address : IPAddress.Loopback;
     }
 
+    private async Task<NetworkDetails> FindOrMakeAsync(CancellationToken cancellationToken) =>
+        await FindAsync(cancellationToken).ConfigureAwait(false) ?? await MakeAsync(cancellationToken).ConfigureAwait(false);
+
     private async Task<NetworkDetails?> FindAsync(CancellationToken cancellationToken)
     {
         // The filter takes parts of names as well.
         var found = (await engine.Networks.ListAsync(new EngineFilters().And("name", options.Network), cancellationToken).ConfigureAwait(false)).FirstOrDefault(network => network.Name == options.Network);
-        return found is null ? null : await engine.Networks.InspectAsync(found.Id, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return found is null ? null : await engine.Networks.InspectAsync(found.Id, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EngineException gone) when (gone.Fault is EngineFault.NoNetwork)
+        {
+            return null;
+        }
     }
 
     private async Task<NetworkDetails> MakeAsync(CancellationToken cancellationToken)

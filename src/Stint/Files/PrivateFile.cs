@@ -1,4 +1,4 @@
-namespace Stint.Security.Tokens;
+namespace Stint.Files;
 
 /// <summary>Files that are the daemon's user's alone (0600), in a folder that is too (0700).</summary>
 internal static class PrivateFile
