@@ -115,7 +115,6 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnServing = Serve,
                 OnRemoved = Remove,
                 OnUnusable = (name, problem) => Router.SetProblem(name, problem),
-                OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             Mirror = options.Store is { } store
@@ -396,12 +395,12 @@ internal sealed partial class Platform : IAsyncDisposable
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
-    private (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
+    private (FunctionSpec? Spec, IReadOnlyList<string> Problems) ReadToml(string text, string path)
     {
         var reading = FunctionToml.Read(text);
         // What runs on a swarm's nodes takes nothing of this host's memory.
         var spec = Options.Backend == RuntimeBackend.Swarm && reading.Spec is { Container: not null } ? reading.Spec with { IsElsewhere = true } : reading.Spec;
-        return (spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
+        return (spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))]);
     }
 
     private async Task TryOutAsync(FunctionVersion version, CancellationToken cancellationToken)

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Stint.Invocations;
 
 /// <summary>
-/// The full name of a function: its module and its own name, both <c>[A-Za-z0-9_-]{1,64}</c>.
+/// The full name of a function: its module and its own name, both <c>[A-Za-z0-9_-]{1,160}</c>.
 /// The text form is <c>name</c> in the default module <c>_</c> and <c>name.module</c> elsewhere.
 /// </summary>
 internal readonly record struct FunctionName
@@ -11,11 +11,11 @@ internal readonly record struct FunctionName
     /// <summary>The module that a function belongs to when nobody names one.</summary>
     public const string DefaultModule = "_";
 
-    /// <summary>The longest module or function name, in characters.</summary>
-    public const int MaxLength = 64;
+    /// <summary>The longest module or function name, in characters: FunLess's limit, the largest of the four systems'.</summary>
+    public const int MaxLength = 160;
 
     /// <summary>What is said of a name that is none; one wording for every protocol.</summary>
-    public const string Rule = "a name has 1 to 64 characters out of A-Z a-z 0-9 _ -";
+    public const string Rule = "a name has 1 to 160 characters out of A-Z a-z 0-9 _ -";
 
     private FunctionName(string module, string name) => (Module, Name) = (module, name);
 

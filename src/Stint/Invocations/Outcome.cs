@@ -27,7 +27,7 @@ internal enum Outcome
     /// <summary>Refused at once: the function's queue is full.</summary>
     Shed,
 
-    /// <summary>It is deployed, but this version has no backend that could run it.</summary>
+    /// <summary>The caller asked for a protocol (an upgrade of HTTP) that the function does not speak.</summary>
     NotImplemented,
 
     /// <summary>Nothing can run it now: no instance could be started, or none became free in time.</summary>

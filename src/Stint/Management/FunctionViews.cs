@@ -111,7 +111,7 @@ internal static class FunctionViews
         return view with
         {
             Module = function.Name.Module,
-            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : spec?.Vm is not null ? "vm" : spec?.Wasm is not null ? "wasm" : function.MissingBackend ?? ""),
+            Runtime = spec?.Process?.Runtime.ToString().ToLowerInvariant() ?? (spec?.Container is not null ? "container" : spec?.Vm is not null ? "vm" : spec?.Wasm is not null ? "wasm" : ""),
             State = function.State.ToString().ToLowerInvariant(),
             Problems = function.Problems,
             Version = function.Serving is { } version ? Short(version.Id) : "",
@@ -143,8 +143,7 @@ internal static class FunctionViews
     private static string? Why(RegisteredFunction function, PoolView? pool) => function.State switch
     {
         RegistrationState.Broken when function.Serving is null => string.Join('\n', function.Problems),
-        RegistrationState.Unsupported when function.Serving is null => $"this version of Stint runs [process], [container] and [vm] functions only, and it is a [{function.MissingBackend}] function",
-        RegistrationState.Broken or RegistrationState.Unsupported => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
+        RegistrationState.Broken => $"what is in the registry cannot be served, an earlier version still is: {string.Join('\n', function.Problems)}",
         RegistrationState.Building when function.Serving is null => "its dependencies are being installed",
         _ => pool?.Problem,
     };

@@ -89,14 +89,13 @@ internal sealed class Router : IAsyncDisposable
     }
 
     /// <summary>
-    /// A function is registered but cannot be served as it stands in the registry. Calls are answered <see cref="Outcome.Unavailable"/> with this text, or
-    /// <see cref="Outcome.NotImplemented"/> when no backend is there for it, unless an earlier version serves: that goes on.
+    /// A function is registered but cannot be served as it stands in the registry. Calls are answered <see cref="Outcome.Unavailable"/> with this text, unless an earlier version serves: that goes on.
     /// </summary>
-    public void SetProblem(FunctionName name, string problem, bool isUnsupported = false)
+    public void SetProblem(FunctionName name, string problem)
     {
         lock (_lock)
         {
-            _routes[name] = new Route(_routes.GetValueOrDefault(name)?.Pool, problem, isUnsupported);
+            _routes[name] = new Route(_routes.GetValueOrDefault(name)?.Pool, problem);
             Swap_NeedsLock();
         }
     }
@@ -131,14 +130,12 @@ internal sealed class Router : IAsyncDisposable
 
     private static Reply Unknown(FunctionName name) => Reply.Failure(Outcome.NotFound, $"no function {name}; `stint ls` lists what is deployed");
 
-    private static Reply Broken(FunctionName name, Route route) => route.IsUnsupported
-        ? Reply.Failure(Outcome.NotImplemented, $"{name} is deployed but cannot run: {route.Problem}")
-        : Reply.Failure(Outcome.Unavailable, $"{name} is deployed but cannot run: {route.Problem}", TimeSpan.FromSeconds(60));
+    private static Reply Broken(FunctionName name, Route route) =>
+        Reply.Failure(Outcome.Unavailable, $"{name} is deployed but cannot run: {route.Problem}", TimeSpan.FromSeconds(60));
 
     private void Swap_NeedsLock() => _table = _routes.ToFrozenDictionary();
 
     /// <param name="Pool">Its instances; null when it never could be served.</param>
     /// <param name="Problem">What is wrong with what the registry holds.</param>
-    /// <param name="IsUnsupported">There is no backend for it.</param>
-    private sealed record Route(FunctionPool? Pool, string? Problem, bool IsUnsupported = false);
+    private sealed record Route(FunctionPool? Pool, string? Problem);
 }

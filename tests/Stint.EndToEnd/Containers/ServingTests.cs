@@ -28,6 +28,15 @@ public sealed class ServingTests(TestEngine engine, ContainerDaemon shared) : IC
     }
 
     [Fact]
+    public async Task A_function_with_the_longest_name_has_a_container_and_a_network()
+    {
+        var name = $"{new string('f', 160)}.{new string('m', 160)}";
+        await shared.DeployAsync(name, Guests.Web);
+        Assert.Equal((200, "hello\n"), await GetAsync($"{name}/index.html"));
+        (await _daemon.CliAsync("rm", name)).Good();
+    }
+
+    [Fact]
     public async Task A_web_server_that_knows_nothing_of_us_serves_with_path_query_headers_and_statuses()
     {
         await shared.DeployAsync("plain", Guests.Web, "health-path = \"/index.html\"", "[env]\nGREETING = \"a b=c\"");

@@ -54,6 +54,18 @@ public sealed class FunLessFunctionsTests(FunLessDaemon shared) : IClassFixture<
     }
 
     [Fact]
+    public async Task The_longest_names_are_good_everywhere()
+    {
+        var (module, name) = (new string('m', 160), new string('f', 160));
+        Assert.Equal(201, (await Fl.SendAsync("POST", "v1/fn", $$$"""{"module":{"name":"{{{module}}}"}}""")).Status);
+        AssertJson((201, $$$"""{"data":{"name":"{{{name}}}"}}"""), await Fl.CreateAsync(module, name, await FlModules.EchoAsync()));
+        AssertJson((200, """{"data":{"a":1}}"""), await Fl.InvokeAsync(module, name, """{"args":{"a":1}}"""));
+        Assert.Equal(200, (await Daemon.CallAsync($"{name}.{module}", "{}")).Status);
+        Assert.Equal(204, (await Fl.SendAsync("DELETE", $"v1/fn/{module}")).Status);
+        Assert.Equal(404, (await Fl.SendAsync("GET", $"v1/fn/{module}/{name}")).Status);
+    }
+
+    [Fact]
     public async Task What_a_module_reports_and_what_breaks_it_are_told_apart()
     {
         Assert.Equal(201, (await Fl.CreateAsync("_", "failing", await FlModules.FailingAsync("no such city"))).Status);
@@ -90,7 +102,7 @@ public sealed class FunLessFunctionsTests(FunLessDaemon shared) : IClassFixture<
         await RefusedAsync(404, Fl.CreateAsync("nobody", "bad", echo), "module");
         AssertInvalid(await Fl.CreateAsync("_", "ba-d", echo), "must contain only alphanumeric characters and underscores");
         AssertInvalid(await Fl.CreateAsync("_", "../bad", echo), "must contain only alphanumeric characters and underscores");
-        AssertInvalid(await Fl.CreateAsync("_", new string('b', 65), echo), "should be at most 64 character(s)");
+        AssertInvalid(await Fl.CreateAsync("_", new string('b', 161), echo), "should be at most 160 character(s)");
         Assert.Equal(404, (await Fl.SendAsync("GET", "v1/fn/_/bad")).Status);
 
         // A form that breaks off, and one that is none for all its words.

@@ -76,7 +76,7 @@ public sealed class FunLessTests(FunLessDaemon shared) : IClassFixture<FunLessDa
         AssertInvalid(await Fl.SendAsync("POST", "v1/fn", """{"module":{"name":"../x"}}"""), "must contain only alphanumeric characters and underscores");
         AssertInvalid(await Fl.SendAsync("POST", "v1/fn", """{"module":{"name":" "}}"""), "can't be blank");
         AssertInvalid(await Fl.SendAsync("POST", "v1/fn", """{"module":{}}"""), "can't be blank");
-        AssertInvalid(await Fl.SendAsync("POST", "v1/fn", $$$"""{"module":{"name":"{{{new string('m', 65)}}}"}}"""), "should be at most 64 character(s)");
+        AssertInvalid(await Fl.SendAsync("POST", "v1/fn", $$$"""{"module":{"name":"{{{new string('m', 161)}}}"}}"""), "should be at most 160 character(s)");
         Assert.Equal((400, "Bad Request"), Fault(await Fl.SendAsync("POST", "v1/fn", "{}")));
         Assert.Equal((400, "Bad Request"), Fault(await Fl.SendAsync("POST", "v1/fn", "nothing")));
 

@@ -23,7 +23,6 @@ internal sealed class Workbench : IAsyncDisposable
         {
             OnServing = version => Events.Enqueue($"serving {version.Name}"),
             OnRemoved = name => Events.Enqueue($"removed {name}"),
-            OnUnsupported = (name, _) => Events.Enqueue($"unsupported {name}"),
             OnBuildLine = (name, line) => BuildLines.Enqueue($"{name}: {line}"),
         };
         Registry = new FunctionRegistry(Root, options ?? new(), Bundles, ReadToml, observer, TimeProvider.System, NullLogger<FunctionRegistry>.Instance);
@@ -123,17 +122,16 @@ internal sealed class Workbench : IAsyncDisposable
         }
     }
 
-    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "[wasm]" as the first one a backend that is missing, "container" one without code, "vm" one with kernel and image beside it.</summary>
-    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) ReadToml(string text, string path)
+    /// <summary>A stand-in for the real reader: the runtime's name on the first line; a line that begins with "bad" is a problem, "container" one without code, "vm" one with kernel and image beside it.</summary>
+    private static (FunctionSpec? Spec, IReadOnlyList<string> Problems) ReadToml(string text, string path)
     {
         var lines = text.Split('\n');
         var bad = Array.FindIndex(lines, line => line.StartsWith("bad", StringComparison.Ordinal));
-        if (bad >= 0) return (null, [$"{path}:{bad + 1}:1: unknown key bad"], null);
-        if (lines[0].StartsWith("[wasm]", StringComparison.Ordinal)) return (null, [$"{path}:1:1: no [wasm] here"], "wasm");
-        if (lines[0] == "vm") return (new FunctionSpec { Vm = new VmSpec { Kernel = lines[1], Image = lines[2] } }, [], null);
-        if (lines[0] == "container") return (new FunctionSpec { Container = new ContainerSpec { Image = "none:at-all" } }, [], null);
+        if (bad >= 0) return (null, [$"{path}:{bad + 1}:1: unknown key bad"]);
+        if (lines[0] == "vm") return (new FunctionSpec { Vm = new VmSpec { Kernel = lines[1], Image = lines[2] } }, []);
+        if (lines[0] == "container") return (new FunctionSpec { Container = new ContainerSpec { Image = "none:at-all" } }, []);
         var runtime = lines[0] switch { "nodejs" => Runtime.NodeJs, "binary" => Runtime.Binary, _ => Runtime.Python3 };
-        return (new FunctionSpec { Process = new ProcessSpec { Runtime = runtime } }, [], null);
+        return (new FunctionSpec { Process = new ProcessSpec { Runtime = runtime } }, []);
     }
 
     public async ValueTask DisposeAsync()

@@ -53,12 +53,10 @@ public sealed class RouterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_function_whose_backend_is_missing_is_answered_not_implemented()
+    public async Task Who_would_be_refused_is_known_without_a_call()
     {
-        _router.SetProblem(PoolBench.Name("f"), "it is a [vm] function", isUnsupported: true);
-        var reply = await Invoke();
-        Assert.Equal((Outcome.NotImplemented, "f is deployed but cannot run: it is a [vm] function", null), (reply.Outcome, reply.Error, reply.RetryAfter));
-        Assert.Equal(Outcome.NotImplemented, _router.Refuse(PoolBench.Name("f"))?.Outcome);
+        _router.SetProblem(PoolBench.Name("f"), "function.toml, line 3: unknown key");
+        Assert.Equal(Outcome.Unavailable, _router.Refuse(PoolBench.Name("f"))?.Outcome);
         Assert.Equal(Outcome.NotFound, _router.Refuse(PoolBench.Name("g"))?.Outcome);
         await _router.OnServing(Version());
         Assert.Null(_router.Refuse(PoolBench.Name("f")));

@@ -42,8 +42,13 @@ internal static class ContainerLabels
     /// <summary>An image that process functions' containers are made of.</summary>
     public const string RuntimeRole = "runtime";
 
+    private const int LongestReadable = 100;
+
     /// <summary>Finds a daemon's containers and networks of <c>[container]</c> functions.</summary>
     public static EngineFilters Ours(string daemon) => EngineFilters.Label(Daemon, daemon).AndLabel(Role, ContainerRole);
+
+    /// <summary>The function in an object's name, for people to read: a long one is cut, as the labels have it whole.</summary>
+    public static string Readable(FunctionName function) => function.ToString() is { Length: > LongestReadable } name ? name[..LongestReadable] : function.ToString();
 
     /// <summary>The labels of an object that belongs to no single function.</summary>
     public static Dictionary<string, string> Of(string daemon, string role) => new(StringComparer.Ordinal) { [TinyFaas] = "", [Daemon] = daemon, [Role] = role };

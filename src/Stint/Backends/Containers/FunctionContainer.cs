@@ -39,7 +39,7 @@ internal sealed partial class FunctionContainer : IAsyncDisposable
     {
         (_host, Version, ImageId, _network, Address) = (host, version, image.Id, network, address);
         Instance = RandomNumberGenerator.GetHexString(12, lowercase: true);
-        Name = $"stint-{host.Options.Daemon}-{version.Name}-{Instance}";
+        Name = $"stint-{host.Options.Daemon}-{ContainerLabels.Readable(version.Name)}-{Instance}";
         if (version.Spec.Container!.CallsBack) Callback = host.Callbacks.Expect(address);
         Output = new ContainerOutput(version.Name, Instance, host.Logs);
     }

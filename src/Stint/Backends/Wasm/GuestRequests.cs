@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Stint.Functions;
+using Stint.Network;
 using Stint.Telemetry.Logs;
 
 namespace Stint.Backends.Wasm;
@@ -125,16 +126,6 @@ internal sealed class GuestRequests : IDisposable
         var open = Array.FindAll(addresses, address => _targets.Permits(access, address, target.Port));
         if (open.Length == 0)
             throw new IOException($"{target.Host}:{target.Port} is not open to functions: it is this host, a network on it, link-local, or IPv6; `network-allow` opens it to all, network = \"host\" to this function");
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(open, target.Port, cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        return await TcpStream.OpenAsync(open, target.Port, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Stint.Network;
 
 namespace Stint.Deliveries.Callbacks;
@@ -47,17 +46,7 @@ internal sealed class CallbackRules(IReadOnlyList<IPNetwork> allowed, Func<strin
         var addresses = IPAddress.TryParse(context.DnsEndPoint.Host, out var literal) ? [literal] : await _resolve(context.DnsEndPoint.Host, cancellationToken).ConfigureAwait(false);
         var good = Array.FindAll(addresses, IsAllowed);
         if (good.Length == 0 && addresses.Length > 0) throw new CallbackRefusedException($"{context.DnsEndPoint.Host} {Refusal(addresses[0])}");
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(good, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        return await TcpStream.OpenAsync(good, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
     }
 }
 

@@ -3,26 +3,19 @@ using Stint.Invocations;
 namespace Stint.Dialects.FunLess;
 
 /// <summary>
-/// FunLess's names, <c>^[_a-zA-Z0-9]+$</c> with 1 to 160 characters, beside ours, which are shorter and may have dashes. What is made through this API has a name that is good in both; what was made otherwise
+/// FunLess's names, <c>^[_a-zA-Z0-9]+$</c> with 1 to 160 characters, beside ours, which may have dashes. What is made through this API has a name that is good in both; what was made otherwise
 /// is found by its own.
 /// </summary>
 internal static class FunLessName
 {
-    /// <summary>The most characters of a subject's or a script's name, which are no file names of functions.</summary>
-    public const int MaxLength = 160;
-
-    /// <summary>Checks the name of a new function or module.</summary>
+    /// <summary>Checks the name of something new: a function, a module, a subject, a script.</summary>
     /// <exception cref="FunLessRefusal">It is none, in the contract's words.</exception>
-    public static string Check(string? name) => Check(name, FunctionName.MaxLength);
-
-    /// <summary>Checks a new name.</summary>
-    /// <exception cref="FunLessRefusal">It is none, in the contract's words.</exception>
-    public static string Check(string? name, int longest)
+    public static string Check(string? name)
     {
         if (string.IsNullOrWhiteSpace(name)) throw FunLessRefusal.Invalid("name", "can't be blank");
         foreach (var c in name)
             if (!char.IsAsciiLetterOrDigit(c) && c != '_') throw FunLessRefusal.Invalid("name", "must contain only alphanumeric characters and underscores");
-        return name.Length <= longest ? name : throw FunLessRefusal.Invalid("name", $"should be at most {longest} character(s)");
+        return name.Length <= FunctionName.MaxLength ? name : throw FunLessRefusal.Invalid("name", $"should be at most {FunctionName.MaxLength} character(s)");
     }
 
     /// <summary>The refusal of a name that somebody has.</summary>

@@ -18,7 +18,7 @@ internal sealed class FunLessScripts(Platform platform)
         using var form = await FunLessForm.ReadAsync(context, Field, AppScriptReader.MaxLength * 4, "a script may be").ConfigureAwait(false);
         if (form["name"] is not { } given) throw FunLessRefusal.Bad("the field 'name' is missing");
         if (form.File is null) throw FunLessRefusal.Bad($"the field '{Field}' is missing: send the script, in YAML, as a file");
-        var name = FunLessName.Check(given, FunLessName.MaxLength);
+        var name = FunLessName.Check(given);
         var text = await File.ReadAllTextAsync(form.File, context.RequestAborted).ConfigureAwait(false);
         if (AppScriptReader.Read(text, out var problems) is not { } script) throw FunLessRefusal.Bad($"that is no scheduling script: {string.Join("; ", problems)}");
         var added = platform.Scripts.TryAdd(name, text, script) ?? throw FunLessName.Taken();

@@ -15,7 +15,7 @@ internal sealed class FunLessSubjects(SubjectStore subjects)
     public async Task AddAsync(HttpContext context)
     {
         var request = await FunLessAnswer.ReadAsync(context, FunLessJson.Default.FunLessSubjectRequest, Form).ConfigureAwait(false);
-        var name = FunLessName.Check((request.Subject ?? throw FunLessRefusal.Bad($"the body must be {Form}")).Name, FunLessName.MaxLength);
+        var name = FunLessName.Check((request.Subject ?? throw FunLessRefusal.Bad($"the body must be {Form}")).Name);
         var added = subjects.TryAdd(name) ?? throw FunLessName.Taken();
         await FunLessAnswer.WriteAsync(context, StatusCodes.Status201Created, new FunLessSubjectAnswer(View(added)), FunLessJson.Default.FunLessSubjectAnswer).ConfigureAwait(false);
     }

@@ -79,17 +79,7 @@ internal sealed class RemoteZip : IDisposable
         var allowed = Array.FindAll(addresses, static address => !LocalAddress.Is(address));
         if (allowed.Length == 0)
             throw new IOException($"{context.DnsEndPoint.Host} is this host itself or link-local; uploads from there need --allow-local-urls");
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(allowed, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        return await TcpStream.OpenAsync(allowed, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
     }
 
     private DeploymentException TooLarge() => TinyFaasFunction.Bad($"the zip is larger than {_maxBytes / (1024 * 1024)} MiB (--max-upload)");

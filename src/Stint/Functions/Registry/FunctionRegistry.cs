@@ -218,7 +218,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             }
             catch (BrokenFunctionException e)
             {
-                return Break(entry, e.Problems, spec, isTransient: false, e.MissingBackend);
+                return Break(entry, e.Problems, spec, isTransient: false);
             }
             catch (DeploymentException e)
             {
@@ -284,7 +284,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
             if (!_entries.TryGetValue(name, out var entry)) _entries[name] = entry = new Entry { Function = new() { Name = name, Folder = folder, State = RegistrationState.Building } };
             entry.Mark = mark;
             entry.RetryAt = null;
-            entry.Function = entry.Function with { Folder = folder, State = RegistrationState.Building, Problems = [], MissingBackend = null };
+            entry.Function = entry.Function with { Folder = folder, State = RegistrationState.Building, Problems = [] };
             Publish_NeedsLock();
             return entry;
         }
@@ -315,24 +315,19 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
         return result;
     }
 
-    private RegisteredFunction Break(Entry entry, IReadOnlyList<string> problems, FunctionSpec? spec, bool isTransient, string? missingBackend = null)
+    private RegisteredFunction Break(Entry entry, IReadOnlyList<string> problems, FunctionSpec? spec, bool isTransient)
     {
         // The observer comes before the snapshot, as above: whoever finds the problem there is answered with it.
         var name = entry.Function.Name;
-        if (entry.Function.Serving is null && missingBackend is not null) _observer.OnUnsupported(name, $"it is a [{missingBackend}] function, and this version of Stint runs [process], [container], [vm] and [wasm] functions only");
-        else if (entry.Function.Serving is null) _observer.OnUnusable(name, string.Join('\n', problems));
+        if (entry.Function.Serving is null) _observer.OnUnusable(name, string.Join('\n', problems));
         RegisteredFunction result;
         lock (_lock)
         {
             entry.RetryAt = isTransient ? _time.GetUtcNow() + _options.RetryAfter * Math.Min(60, 1 << Math.Min(entry.Failures++, 6)) : null;
-            entry.Function = result = entry.Function with
-            {
-                State = missingBackend is null ? RegistrationState.Broken : RegistrationState.Unsupported, Problems = problems, Spec = spec, MissingBackend = missingBackend,
-            };
+            entry.Function = result = entry.Function with { State = RegistrationState.Broken, Problems = problems, Spec = spec };
             Publish_NeedsLock();
         }
-        if (missingBackend is not null) LogUnsupported(result.Name, missingBackend);
-        else foreach (var problem in problems) LogBroken(result.Name, problem, result.Serving is null ? "it cannot be called" : "the version before goes on serving");
+        foreach (var problem in problems) LogBroken(result.Name, problem, result.Serving is null ? "it cannot be called" : "the version before goes on serving");
         return result;
     }
 
@@ -386,9 +381,6 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
         /// <summary>When to try such a build again.</summary>
         public DateTimeOffset? RetryAt { get; set; }
     }
-
-    [LoggerMessage(2309, LogLevel.Warning, "{Name} is a [{Backend}] function, which this version does not run: calls of it are answered so")]
-    private partial void LogUnsupported(FunctionName name, string backend);
 
     [LoggerMessage(2302, LogLevel.Debug, "Serving {Name}, version {Version}")]
     private partial void LogServing(FunctionName name, string version);

@@ -5,9 +5,6 @@ internal sealed class BrokenFunctionException(params IReadOnlyList<string> probl
 {
     /// <summary>The lines.</summary>
     public IReadOnlyList<string> Problems { get; } = problems;
-
-    /// <summary>The backend that this version lacks, when that is all that is wrong.</summary>
-    public string? MissingBackend { get; init; }
 }
 
 /// <summary>Reads a specification the same way for the registry's folder and for deployments.</summary>
@@ -17,8 +14,8 @@ internal static class FunctionValidation
     /// <exception cref="BrokenFunctionException">It is wrong.</exception>
     public static FunctionSpec Read(FunctionTomlReader reader, string text, string path)
     {
-        var (spec, problems, missing) = reader(text, path);
-        if (spec is null || problems.Count > 0) throw new BrokenFunctionException(problems) { MissingBackend = missing };
+        var (spec, problems) = reader(text, path);
+        if (spec is null || problems.Count > 0) throw new BrokenFunctionException(problems);
         return spec.Process is not null || spec.Container is not null || spec.Vm is not null || spec.Wasm is not null ? spec : throw new BrokenFunctionException($"{path}: there is no [process], [container], [vm] or [wasm] table");
     }
 }

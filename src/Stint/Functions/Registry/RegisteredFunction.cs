@@ -17,14 +17,11 @@ internal sealed record RegisteredFunction
     /// <summary>The version that new calls go to; null when there has been no good one in this run of the daemon.</summary>
     public FunctionVersion? Serving { get; init; }
 
-    /// <summary>What is wrong with the state on disk, ready to be shown, with file and line where there is one. Empty unless <see cref="RegistrationState.Broken"/> or <see cref="RegistrationState.Unsupported"/>.</summary>
+    /// <summary>What is wrong with the state on disk, ready to be shown, with file and line where there is one. Empty unless <see cref="RegistrationState.Broken"/>.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
 
     /// <summary>Absolute path of the function's folder in the registry.</summary>
     public required string Folder { get; init; }
-
-    /// <summary>The backend that this version lacks, with <see cref="RegistrationState.Unsupported"/>: the name of its table.</summary>
-    public string? MissingBackend { get; init; }
 
     /// <summary>What the <c>function.toml</c> on disk says; null when it cannot be read.</summary>
     public FunctionSpec? Spec { get; init; }
@@ -41,9 +38,6 @@ internal enum RegistrationState
 
     /// <summary>It cannot be used; an older version may be serving.</summary>
     Broken,
-
-    /// <summary>Nothing is wrong with it, but this version has no backend that runs it; an older version may be serving.</summary>
-    Unsupported,
 }
 
 /// <summary>Everything that is in the registry at one moment. Immutable, swapped whole.</summary>
@@ -57,9 +51,9 @@ internal sealed record RegistrySnapshot(FrozenDictionary<FunctionName, Registere
 
 /// <summary>
 /// Reads a <c>function.toml</c>. <paramref name="path"/> is for the messages. Without a specification there is at least one problem, a ready-made line such as
-/// <c>function.toml:3:1: unknown key …</c>. <c>MissingBackend</c> is the backend's table when the file is right and that is the only problem.
+/// <c>function.toml:3:1: unknown key …</c>.
 /// </summary>
-internal delegate (FunctionSpec? Spec, IReadOnlyList<string> Problems, string? MissingBackend) FunctionTomlReader(string text, string path);
+internal delegate (FunctionSpec? Spec, IReadOnlyList<string> Problems) FunctionTomlReader(string text, string path);
 
 /// <summary>
 /// Who is told of what serves: the pools. Calls for one function come one after the other, in order. They must return soon and not throw.
@@ -74,9 +68,6 @@ internal sealed record VersionObserver
 
     /// <summary>The function is in the registry, but no version of it could be served so far: calls are told why. <see cref="OnServing"/> or <see cref="OnRemoved"/> ends it.</summary>
     public Action<FunctionName, string> OnUnusable { get; init; } = (_, _) => { };
-
-    /// <summary>The same, but nothing is wrong with it: the text says which backend is missing.</summary>
-    public Action<FunctionName, string> OnUnsupported { get; init; } = (_, _) => { };
 
     /// <summary>A line of a build's output, for the function's log.</summary>
     public Action<FunctionName, string> OnBuildLine { get; init; } = (_, _) => { };

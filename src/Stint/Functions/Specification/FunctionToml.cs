@@ -7,8 +7,7 @@ namespace Stint.Functions.Specification;
 /// <summary>What came of reading a <c>function.toml</c>: the specification, or all that is wrong with it.</summary>
 /// <param name="Spec">The checked specification; null when there are problems.</param>
 /// <param name="Problems">In the order of the file; empty when all is well.</param>
-/// <param name="MissingBackend">The backend's table (<c>vm</c>, <c>container</c>, <c>wasm</c>) when the file is right but this version cannot run it: the only problem then.</param>
-internal sealed record FunctionTomlReading(FunctionSpec? Spec, IReadOnlyList<TomlProblem> Problems, string? MissingBackend = null)
+internal sealed record FunctionTomlReading(FunctionSpec? Spec, IReadOnlyList<TomlProblem> Problems)
 {
     /// <summary>All problems with their lines and carets, for people.</summary>
     public string Render(string file) => string.Join('\n', Problems.Select(p => p.Render(file)));
@@ -23,7 +22,7 @@ internal static class FunctionToml
     /// <summary>Problems that are reported of one file; arbitrary, more than anybody reads.</summary>
     private const int MaxProblems = 50;
 
-    private static readonly IReadOnlyList<string> Backends = ["process", "container", "vm", "wasm", .. OtherBackends.Names];
+    private static readonly IReadOnlyList<string> Backends = ["process", "container", "vm", "wasm"];
 
     /// <summary>Reads a file. That it cannot be read is a problem like others.</summary>
     public static FunctionTomlReading ReadFile(string path)
@@ -87,15 +86,9 @@ internal static class FunctionToml
             else if (backend.Key == "wasm") spec = spec with { Wasm = ReadWasm(table, spec, backend.Position, isComplete, Report) };
         }
 
-        string? missing = null;
-        if (backends is [{ Value: TomlTable } only] && OtherBackends.Names.Contains(only.Key))
-        {
-            if (problems.Count == 0) missing = only.Key;
-            Report(only.Position, $"this version of Stint does not run [{only.Key}] functions; use [process], [container], [vm] or [wasm]");
-        }
         return problems.Count == 0
             ? new FunctionTomlReading(spec, [])
-            : new FunctionTomlReading(null, [.. problems.OrderBy(p => p.Position.Line).ThenBy(p => p.Position.Column)], missing);
+            : new FunctionTomlReading(null, [.. problems.OrderBy(p => p.Position.Line).ThenBy(p => p.Position.Column)]);
     }
 
     private static TSpec ReadBackend<TSpec>(Section<TSpec> section, TSpec defaults, TomlPosition position, TomlTable table, bool isComplete, Report report)

@@ -176,7 +176,7 @@ internal sealed partial class FunctionNetworks(EngineClient engine, ContainerBac
     {
         var planned = SubnetPool.At(block, 1);
         // Random, so that a network that could not be removed is in nobody's way.
-        var name = $"stint-{options.Daemon}-{function}-{RandomNumberGenerator.GetHexString(4, lowercase: true)}";
+        var name = $"stint-{options.Daemon}-{ContainerLabels.Readable(function)}-{RandomNumberGenerator.GetHexString(4, lowercase: true)}";
         var id = await engine.Networks.CreateAsync(
             new NetworkSettings
             {

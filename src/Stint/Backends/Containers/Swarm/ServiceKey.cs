@@ -26,7 +26,7 @@ internal readonly record struct ServiceKey(FunctionName Function, string Revisio
         get
         {
             var name = new StringBuilder();
-            foreach (var c in Alias)
+            foreach (var c in Function.ToString())
                 if (char.IsAsciiLetterOrDigit(c) || name.Length > 0 && c == '-' && name[^1] != '-') name.Append(c);
                 else if (name.Length > 0 && name[^1] != '-') name.Append('-');
             if (name.Length > LongestName - 1 - DigitsInName) name.Length = LongestName - 1 - DigitsInName;
@@ -35,6 +35,6 @@ internal readonly record struct ServiceKey(FunctionName Function, string Revisio
         }
     }
 
-    /// <summary>The function's name in the overlay, for other services: <c>NAME</c>, or <c>NAME.MODULE</c>.</summary>
-    public string Alias => Function.Module == FunctionName.DefaultModule ? Function.Name : $"{Function.Name}.{Function.Module}";
+    /// <summary>The function's name in the overlay, for other services: <c>NAME</c>, or <c>NAME.MODULE</c>; null when it has a part that is too long for a name of DNS.</summary>
+    public string? Alias => Math.Max(Function.Name.Length, Function.Module.Length) <= LongestName ? Function.ToString() : null;
 }

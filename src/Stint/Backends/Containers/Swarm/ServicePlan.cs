@@ -93,7 +93,7 @@ internal static class ServicePlan
                     new TaskAmounts(spec.Cpus > 0 ? (long)(spec.Cpus * PerSecond) : null, spec.MemoryMiB * Mebibyte, spec.Pids), Reservations(version)),
                 RestartPolicy = new RestartSettings("any", RestartDelay),
                 Placement = version.Spec.Constraints.Count == 0 ? null : new PlacementSettings([.. version.Spec.Constraints.Select(Constraint)]),
-                Networks = [new NetworkAttachment(network, [key.Alias])],
+                Networks = [new NetworkAttachment(network, key.Alias is { } alias ? [alias] : [])],
                 LogDriver = new LogDriverSettings("json-file", new Dictionary<string, string> { ["max-size"] = "1m", ["max-file"] = "2" }),
             },
             // Ours is another service for another version. These hold for whoever changes a service by hand.

@@ -78,7 +78,7 @@ internal static class RuntimeContainer
     /// <param name="function">Null = nobody's yet.</param>
     /// <param name="id">The instance.</param>
     public static string Name(FunctionName? function, string id) =>
-        function is { } known ? $"stint-{string.Concat(known.ToString().Select(static letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' ? letter : '.'))}-{id}" : $"stint-{id}";
+        function is { } known ? $"stint-{ContainerLabels.Readable(known)}-{id}" : $"stint-{id}";
 
     private static MountSettings Folder(string host, string inside) => new() { Type = "bind", Source = host, Target = inside, ReadOnly = true };
 }

@@ -22,6 +22,8 @@ internal sealed partial class SnapshotStore(string root, ILogger logger)
     // Snapshots that are being made.
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _making = new(StringComparer.Ordinal);
 
+    private const int LongestFolder = 200;
+
     // Keys of which none could be made or used: not tried again by this daemon.
     private readonly ConcurrentDictionary<string, bool> _abandoned = new(StringComparer.Ordinal);
 
@@ -90,13 +92,13 @@ internal sealed partial class SnapshotStore(string root, ILogger logger)
     }
 
     /// <summary>Removes what is kept for a function that is gone.</summary>
-    public void Forget(FunctionName function) => Remove(Path.Combine(root, function.ToString()));
+    public void Forget(FunctionName function) => Remove(Folder(function));
 
     /// <summary>Removes what is kept for functions that are not there, and what a daemon that was killed has begun.</summary>
     public void Sweep(IEnumerable<FunctionName> functions)
     {
         if (!Directory.Exists(root)) return;
-        var names = functions.Select(static name => name.ToString()).ToHashSet(StringComparer.Ordinal);
+        var names = functions.Select(name => Path.GetFileName(Folder(name))).ToHashSet(StringComparer.Ordinal);
         foreach (var folder in Directory.GetDirectories(root))
         {
             if (!names.Contains(Path.GetFileName(folder))) Remove(folder);
@@ -104,7 +106,10 @@ internal sealed partial class SnapshotStore(string root, ILogger logger)
         }
     }
 
-    private string Folder(FunctionName function, string key) => Path.Combine(root, function.ToString(), key);
+    private string Folder(FunctionName function, string key) => Path.Combine(Folder(function), key);
+
+    // Module and name together may be longer than a file's name.
+    private string Folder(FunctionName function) => Path.Combine(root, function.ToString() is { Length: > LongestFolder } name ? BundleHash.OfTexts(name) : function.ToString());
 
     private void Remove(string folder)
     {

@@ -70,6 +70,19 @@ public sealed class SnapshotStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task Module_and_name_together_may_be_longer_than_a_files_name()
+    {
+        Assert.True(FunctionName.TryCreate(new string('m', FunctionName.MaxLength), new string('n', FunctionName.MaxLength), out var name));
+        await _store.MakeAsync(name, "1", Save);
+        await _store.MakeAsync(Function, "1", Save);
+        _store.Sweep([name]);
+        Assert.NotNull(_store.Find(name, "1"));
+        Assert.Null(_store.Find(Function, "1"));
+        _store.Forget(name);
+        Assert.Null(_store.Find(name, "1"));
+    }
+
+    [Fact]
     public async Task A_start_removes_what_was_begun_and_what_is_of_functions_that_are_gone()
     {
         await _store.MakeAsync(Function, "1", Save);
