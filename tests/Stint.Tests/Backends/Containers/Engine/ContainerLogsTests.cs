@@ -29,8 +29,8 @@ public sealed class ContainerLogsTests
                 var number = ++streams;
                 var isFirst = number == 1;
                 Assert.Equal(isFirst || (at == 0 && number == 2), !call.Target.Contains("since=", StringComparison.Ordinal));
-                // Chunked, so that a break is not an end.
-                await call.WriteAsync("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                // Chunked, so that a break is not an end. The connection ends with the answer, and a client that was not told so could send its next request into that.
+                await call.WriteAsync("HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
                 foreach (var (stream, moment, text) in isFirst ? all.Take(at) : all) await WriteAsync(call, stream, moment, text);
                 if (!isFirst || !breaks) await call.WriteAsync("0\r\n\r\n");
                 // What follows may end too early; what has been written is told whole.
@@ -56,7 +56,7 @@ public sealed class ContainerLogsTests
                 await call.AnswerAsync(200, "{\"Id\":\"a\",\"State\":{\"Running\":false}}");
                 return;
             }
-            await call.WriteAsync("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            await call.WriteAsync("HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
             foreach (var line in (string[])["one\n", "two\n", "three\n"]) await WriteAsync(call, 1, 0, line);
             await call.WriteAsync("0\r\n\r\n");
         });
