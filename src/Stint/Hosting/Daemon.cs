@@ -4,7 +4,7 @@
 //   2. host          folders, lock, sandbox, control groups; what a killed daemon left is removed
 //   3. endpoints     management first, so that /readyz can say "starting"; then invocation
 //   4. registry      what is on disk is taken into service; ready
-//   5. SIGTERM       /readyz says no; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
+//   5. SIGTERM       /readyz says no; for leave-seconds calls are taken all the same; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
 using Stint.Cli;
 using Stint.Cluster.Store;
 using Stint.Dialects.OpenFaas;
@@ -96,9 +96,13 @@ internal static partial class Daemon
             // 5.
             Stopping(logger, options.DrainSeconds);
             management.IsReady = false;
+            invocation.Leave();
+            var leave = TimeSpan.FromSeconds(options.LeaveSeconds);
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             // Endpoints and pools have the limit one after the other at worst, and instances some seconds to die.
-            notices.Stopping((2 * limit) + TimeSpan.FromSeconds(20));
+            notices.Stopping(leave + (2 * limit) + TimeSpan.FromSeconds(20));
+            // Who spreads calls over several gateways learns from /readyz that this one goes; until then its calls are as welcome as ever. After a failed start nobody sends any.
+            if (stop.IsCancellationRequested) await Task.Delay(leave, TimeProvider.System, CancellationToken.None).ConfigureAwait(false);
             using var deadline = new CancellationTokenSource(limit);
             // All at once: calls that wait for an instance still get one while the endpoints no longer accept.
             await Task.WhenAll(invocation.StopAsync(limit, deadline.Token), management.StopAsync(deadline.Token), metrics?.StopAsync(deadline.Token) ?? Task.CompletedTask).ConfigureAwait(false);

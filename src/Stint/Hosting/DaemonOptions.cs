@@ -149,6 +149,9 @@ internal sealed record DaemonOptions
     /// <summary><c>sink-folder</c>: where sinks of the type <c>file</c> write. Default STATE/sinks.</summary>
     public string? SinkFolder { get; init; }
 
+    /// <summary><c>leave-seconds</c>: how long calls are still taken after SIGTERM, while <c>/readyz</c> says no already.</summary>
+    public int LeaveSeconds { get; init; }
+
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;
 

@@ -112,6 +112,8 @@ internal static class DaemonOptionTable
             "Memory of one such process: the call's, its answer's, and 192 MiB for Node.js and compiled modules."),
         Option("sink-folder", new PathKind(), o => o.SinkFolder, (o, v) => o with { SinkFolder = v },
             "Folder of the files that sinks of the type `file` write.", "the folder `sinks` of the state"),
+        Option("leave-seconds", new IntegerKind(0, 3600, " (seconds)"), o => o.LeaveSeconds, (o, v) => o with { LeaveSeconds = v },
+            "How long calls are still taken after SIGTERM, while `/readyz` says no already: as long as the load balancer in front of several gateways needs to notice."),
         Option("drain-seconds", new IntegerKind(0, 3600, " (seconds)"), o => o.DrainSeconds, (o, v) => o with { DrainSeconds = v },
             "How long running calls may go on after SIGTERM."),
         Option("max-body", new IntegerKind(1, 65_536, " (MiB)"), o => o.MaxBodyMiB, (o, v) => o with { MaxBodyMiB = v },
