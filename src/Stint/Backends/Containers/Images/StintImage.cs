@@ -15,7 +15,7 @@ internal sealed class StintImage(EngineClient engine, TimeProvider time)
     // In a container the loopback reaches nobody. The management endpoint wants its token from others.
     private static readonly string[] Lines =
     [
-        "ENTRYPOINT [\"/usr/local/bin/stint\"]", "CMD [\"up\"]", "STOPSIGNAL SIGTERM", "WORKDIR /var/lib/stint", "VOLUME /var/lib/stint",
+        "ENTRYPOINT [\"/usr/local/bin/stint\"]", "CMD [\"up\"]", "WORKDIR /var/lib/stint", "VOLUME /var/lib/stint",
         "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "ENV HOME=/var/lib/stint", "ENV DOTNET_EnableDiagnostics=0",
         "ENV STINT_REGISTRY=/var/lib/stint/functions", "ENV STINT_STATE=/var/lib/stint/state", "ENV STINT_RUN=/tmp/stint-run", "ENV STINT_LISTEN=0.0.0.0", "ENV STINT_MANAGEMENT_LISTEN=0.0.0.0",
         "EXPOSE 8000/tcp", "EXPOSE 8080/tcp", "EXPOSE 5683/udp",
