@@ -22,9 +22,11 @@ using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
 using Stint.Backends.Wasm;
+using Stint.Cluster.Cache;
 using Stint.Cluster.Identity;
 using Stint.Cluster.Mirrors;
 using Stint.Cluster.Nodes;
+using Stint.Cluster.Workers;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -58,6 +60,9 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly IBackend _containers;
     private readonly Autoscaler _scaler;
     private readonly FollowedCalls _followed;
+    private readonly GatewaysOnly? _changesElsewhere;
+    private readonly CpuMeter _cpu = new();
+    private volatile NodeReport? _lastReport;
     private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -65,6 +70,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         if (options.Store is not null) options = options with { Registry = StoreMirror.RegistryOf(options.State) };
+        else if (options.IsWorkerOnly) options = options with { Registry = CodeCache.RegistryOf(options.State) };
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -96,7 +102,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Secrets = new SecretStore(options.Store is null ? Path.Combine(options.State, "secrets") : StoreMirror.SecretsOf(options.State));
+            Secrets = new SecretStore(options.Store is not null ? StoreMirror.SecretsOf(options.State) : options.IsWorkerOnly ? CodeCache.SecretsOf(options.State) : Path.Combine(options.State, "secrets"));
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
@@ -118,10 +124,11 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
+            _changesElsewhere = options.IsWorkerOnly ? new GatewaysOnly() : null;
             Mirror = options.Store is { } store
-                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
+                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), IsWorker = options.Worker, Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
                 : null;
-            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = Mirror }, time, loggers.CreateLogger<Deployer>());
+            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = (IDeploymentStore?)Mirror ?? _changesElsewhere }, time, loggers.CreateLogger<Deployer>());
             Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
             Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
@@ -205,8 +212,11 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>This machine's copy of the store that gateways share; null without one.</summary>
     public StoreMirror? Mirror { get; }
 
+    /// <summary>This gateway's side of its cluster; null without a store.</summary>
+    public GatewayNode? Gateway { get; set; }
+
     /// <summary>Changes secrets.</summary>
-    public ISecretWriter SecretWriter => Mirror ?? (ISecretWriter)Secrets;
+    public ISecretWriter SecretWriter => Mirror ?? _changesElsewhere ?? (ISecretWriter)Secrets;
 
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls => Deliveries.Calls;
@@ -301,6 +311,37 @@ internal sealed partial class Platform : IAsyncDisposable
             if (function.Module == module && registered.Serving is { } version && version.Spec.Secrets.Contains(name)) _ = RenewAsync(version); // never faults
     }
 
+    /// <summary>Ends when calls go to the version that the registry serves of a function: null, or why they do not.</summary>
+    public Task<string?> RolledOutAsync(FunctionName name) => _rollouts.TryGetValue(name, out var rollout) ? rollout : Task.FromResult<string?>(null);
+
+    /// <summary>Gives a function instances that have its secrets' present values; null, or why not.</summary>
+    public Task<string?> RenewInstancesAsync(FunctionName name) => Router.Find(name)?.RenewAsync() ?? Task.FromResult<string?>(null);
+
+    /// <summary>What this machine last said of its load.</summary>
+    public NodeReport LastReport => _lastReport ?? Report();
+
+    /// <summary>This machine's load. Does not throw.</summary>
+    public NodeReport Report()
+    {
+        var (functions, instances, busy, running) = (0, 0, 0, 0);
+        Dictionary<string, int> calls = [], tags = [], warm = [];
+        foreach (var pool in Router.Pools)
+        {
+            functions++;
+            var (idle, occupied) = (pool.Count(InstanceState.Idle), pool.Count(InstanceState.Busy));
+            instances += idle + occupied;
+            busy += occupied;
+            if (idle > 0) warm[pool.Name.ToString()] = idle;
+            if (pool.InFlight - pool.QueueLength is not (> 0 and var here)) continue;
+            running += here;
+            calls[pool.Name.ToString()] = here;
+            if (pool.Version.Spec.Tag is { } tag) tags[tag] = tags.GetValueOrDefault(tag) + here;
+        }
+        var report = new NodeReport { Version = ProgramVersion.Text, Functions = functions, Instances = instances, Busy = busy, Running = running, Calls = calls, Tags = tags, Warm = warm, Cpu = _cpu.Read() }.WithHost();
+        _lastReport = report;
+        return report;
+    }
+
     /// <summary>No new calls; running ones have until the limit, asynchronous ones that do not run yet stay on disk; then nothing of any function runs any more.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
@@ -386,13 +427,6 @@ internal sealed partial class Platform : IAsyncDisposable
         }
     }
 
-    private NodeReport Report()
-    {
-        var pools = Router.Pools.ToList();
-        var busy = pools.Sum(static pool => pool.Count(InstanceState.Busy));
-        return new NodeReport { Version = ProgramVersion.Text, Functions = pools.Count, Instances = busy + pools.Sum(static pool => pool.Count(InstanceState.Idle)), Busy = busy }.WithHost();
-    }
-
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
@@ -401,6 +435,8 @@ internal sealed partial class Platform : IAsyncDisposable
         var reading = FunctionToml.Read(text);
         // What runs on a swarm's nodes takes nothing of this host's memory.
         var spec = Options.Backend == RuntimeBackend.Swarm && reading.Spec is { Container: not null } ? reading.Spec with { IsElsewhere = true } : reading.Spec;
+        // A gateway that runs no instances keeps none warm.
+        if (Options is { Store: not null, Worker: false } && spec is { MinInstances: > 0 }) spec = spec with { MinInstances = 0 };
         return (spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))], reading.MissingBackend);
     }
 

@@ -18,6 +18,9 @@ internal sealed record StoreMirrorOptions
     /// <summary>This machine's name: unique in the cluster.</summary>
     public required string Node { get; init; }
 
+    /// <summary>Whether it runs instances. Default yes.</summary>
+    public bool IsWorker { get; init; } = true;
+
     /// <summary>This machine's load, for the others. Must not throw.</summary>
     public required Func<NodeReport> Report { get; init; }
 

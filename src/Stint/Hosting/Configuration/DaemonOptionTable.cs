@@ -1,3 +1,4 @@
+using Stint.Cluster.Dispatch;
 using Stint.Functions;
 using Stint.Functions.Toml.Settings;
 
@@ -32,6 +33,26 @@ internal static class DaemonOptionTable
             "File with the key that the store's secrets are sealed with, the same on every gateway; made for a new store.", "the file `store.key` of the state"),
         Option("node-name", new NodeNameKind(), o => o.NodeName, (o, v) => o with { NodeName = v },
             "This machine's name among those that share the store.", "the host's name, lower-case, with - for every other character"),
+        Option("core", new NodeAddressListKind(), o => o.Core, (o, v) => o with { Core = v },
+            "Gateways whose worker this machine is: it runs what they send, and nothing else.", "none: it is no worker"),
+        Option("join-token", new TextKind("a join token, or the path of a file that holds one"), o => o.JoinToken, (o, v) => o with { JoinToken = v },
+            "What lets a worker into the cluster at its first start; later ones need none.", "none"),
+        Option("labels", new NodeLabelsKind(), o => o.Labels, (o, v) => o with { Labels = v },
+            "What there is to say of a worker, for people."),
+        Option("node-listen", new AddressListKind(), o => o.NodeListen, (o, v) => o with { NodeListen = v },
+            "Addresses of the endpoint for other machines of the cluster."),
+        Option("node-port", Port(-1), o => o.NodePort, (o, v) => o with { NodePort = v },
+            "TCP port of the endpoint for other machines of the cluster, which a gateway with a `store` and a worker have."),
+        Option("node-address", new TextKind("addresses HOST:PORT or HOST, with commas"), o => o.NodeAddress, (o, v) => o with { NodeAddress = v },
+            "Where gateways reach this worker.", "the address from which it reaches a gateway"),
+        Option("worker", new BooleanKind(), o => o.Worker, (o, v) => o with { Worker = v },
+            "A gateway runs instances itself; `false`: only its workers do."),
+        Option("scheduling", new WordKind<SchedulingPolicy>(("warm-first", SchedulingPolicy.WarmFirst), ("most-memory", SchedulingPolicy.MostMemory)), o => o.Scheduling, (o, v) => o with { Scheduling = v },
+            "How a gateway chooses a worker: `warm-first`: one with a free warm instance, else the less loaded of two; `most-memory`: FunLess's, the one with most memory available."),
+        Option("code-cache", new IntegerKind(1, 16_777_216, " (MiB)"), o => o.CodeCacheMiB, (o, v) => o with { CodeCacheMiB = v },
+            "What functions' folders may take up on a worker; beyond, the least recently used go."),
+        Option("store-on-create", new BooleanKind(), o => o.StoreOnCreate, (o, v) => o with { StoreOnCreate = v },
+            "What is deployed is brought to all workers at once, rather than with the first call there.", null, "STORE_ON_CREATE"),
         Option("listen", new AddressListKind(), o => o.Listen, (o, v) => o with { Listen = v },
             "Addresses of the invocation endpoints."),
         Option("http-port", Port(-1), o => o.HttpPort, (o, v) => o with { HttpPort = v },
