@@ -15,16 +15,18 @@ internal sealed class BalancedCalls : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Machine _from;
     private readonly string _function;
+    private readonly HttpMethod _method;
     private readonly Task[] _callers;
     private int _answered;
 
     /// <summary>Begins to call, as soon as there is a gateway.</summary>
     /// <param name="from">The callers' machine.</param>
-    /// <param name="function">What they call, with a number as body; it must answer that.</param>
+    /// <param name="function">What they call; it must answer 200.</param>
     /// <param name="callers">How many of them.</param>
-    public BalancedCalls(Machine from, string function, int callers)
+    /// <param name="method">GET: a call that may be repeated; POST: one that may not, with a number as body, which must be the answer.</param>
+    public BalancedCalls(Machine from, string function, int callers, HttpMethod? method = null)
     {
-        (_from, _function) = (from, function);
+        (_from, _function, _method) = (from, function, method ?? HttpMethod.Post);
         _callers = [.. Enumerable.Range(0, callers).Select(_ => Task.Run(CallAsync))];
     }
 
@@ -84,9 +86,11 @@ internal sealed class BalancedCalls : IAsyncDisposable
         gateway.Began();
         try
         {
-            using var answer = await gateway.Client.PostAsync(_function, new StringContent(body));
+            var hasBody = _method == HttpMethod.Post;
+            using var request = new HttpRequestMessage(_method, _function) { Content = hasBody ? new StringContent(body) : null };
+            using var answer = await gateway.Client.SendAsync(request);
             var text = await answer.Content.ReadAsStringAsync();
-            if (answer.StatusCode == HttpStatusCode.OK && text == body) Interlocked.Increment(ref _answered);
+            if (answer.StatusCode == HttpStatusCode.OK && (!hasBody || text == body)) Interlocked.Increment(ref _answered);
             else _failures.Enqueue($"{(int)answer.StatusCode} {text}");
             return true;
         }

@@ -12,7 +12,7 @@ public sealed class GatewayFailureTests(MachineNetwork network) : IDisposable
 {
     private const int SigCont = 18, SigStop = 19;
 
-    private readonly TestCluster _cluster = new(network);
+    private readonly MachineCluster _cluster = new(network);
 
     public void Dispose() => _cluster.Dispose();
 

@@ -10,6 +10,9 @@ namespace Stint.EndToEnd.Cluster.Machines;
 /// <param name="address">Its address on the wire.</param>
 internal sealed class Machine(NetworkNamespace space, IPAddress address) : IDisposable
 {
+    /// <summary>Where the machines of a cluster listen for each other: each has its own address.</summary>
+    public const int NodePort = 8943;
+
     /// <summary>Its network.</summary>
     public NetworkNamespace Space => space;
 
@@ -30,8 +33,25 @@ internal sealed class Machine(NetworkNamespace space, IPAddress address) : IDisp
         return StintDaemon.StartAsync(setup with
         {
             Namespace = space,
-            Flags = ["--store-key", key, "--node-name", name, "--listen", $"127.0.0.1,{address}", .. setup.Flags],
+            Flags = ["--store-key", key, "--node-name", name, "--listen", $"127.0.0.1,{address}", "--node-port", $"{NodePort}", .. setup.Flags],
             Environment = new Dictionary<string, string>(setup.Environment) { ["STINT_STORE"] = store, ["STINT_NETWORK_DEFAULT"] = "none" },
+        });
+    }
+
+    /// <summary>Starts a worker and returns when a gateway knows of it.</summary>
+    /// <param name="gateways">The machines of its gateways, the first that it asks first.</param>
+    /// <param name="token">A join token.</param>
+    /// <param name="name">Its name in the cluster.</param>
+    /// <param name="setup">The rest.</param>
+    public Task<StintDaemon> StartWorkerAsync(IEnumerable<Machine> gateways, string token, string name, DaemonSetup? setup = null)
+    {
+        setup ??= new DaemonSetup();
+        return StintDaemon.StartAsync(setup with
+        {
+            Namespace = space,
+            IsWorker = true,
+            Flags = ["--core", string.Join(',', gateways.Select(static gateway => $"{gateway.Address}:{NodePort}")), "--token", token, "--name", name, "--node-port", $"{NodePort}", .. setup.Flags],
+            Environment = new Dictionary<string, string>(setup.Environment) { ["STINT_NETWORK_DEFAULT"] = "none" },
         });
     }
 

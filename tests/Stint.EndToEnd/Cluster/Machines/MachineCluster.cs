@@ -4,7 +4,7 @@ using Stint.EndToEnd.Fixtures;
 namespace Stint.EndToEnd.Cluster.Machines;
 
 /// <summary>What one test has on the network: a database, the key, and folders.</summary>
-internal sealed class TestCluster(MachineNetwork network) : IDisposable
+internal sealed class MachineCluster(MachineNetwork network) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("stint-machines-").FullName;
     private string? _local;
@@ -31,6 +31,10 @@ internal sealed class TestCluster(MachineNetwork network) : IDisposable
 
     /// <summary>Starts a gateway.</summary>
     public Task<StintDaemon> StartAsync(Machine machine, string name, DaemonSetup? setup = null) => machine.StartGatewayAsync(Address, Key, name, setup);
+
+    /// <summary>Lets any number of workers in, once a gateway has started.</summary>
+    public async Task<string> TokenAsync() =>
+        (await Programs.RunAsync([.. Programs.Stint, "cluster", "token", "--uses", "0", "--store", Local, "--store-key", Key], "/")).Good().Trim();
 
     /// <summary>The machines of the cluster, as PostgreSQL has them: "one alive, two dead".</summary>
     public async Task<string> NodesAsync()
