@@ -147,9 +147,10 @@ public sealed class GatewayFailureTests(MachineNetwork network) : IDisposable
                 daemon.Signal(15);
                 Assert.Equal(0, await daemon.ExitAsync());
                 await calls.RemoveAsync(daemon);
+                running.RemoveAt(number);
                 await daemon.DisposeAsync();
                 await calls.AnswersAsync(100);
-                running[number] = await StartAsync(machine, number, root);
+                running.Insert(number, await StartAsync(machine, number, root));
                 calls.Add(machine, running[number].Daemon);
                 await calls.AnswersAsync(100);
             }
