@@ -25,6 +25,7 @@ using Stint.Backends.Wasm;
 using Stint.Cluster.Identity;
 using Stint.Cluster.Mirrors;
 using Stint.Cluster.Nodes;
+using Stint.Cluster.Store;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -118,13 +119,14 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnUnsupported = (name, problem) => Router.SetProblem(name, problem, isUnsupported: true),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
-            Mirror = options.Store is { } store
+            Store = options.Store is { } address ? new ClusterStore(address) : null;
+            Mirror = Store is { } store
                 ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
                 : null;
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = Mirror }, time, loggers.CreateLogger<Deployer>());
             Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
-            Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
+            Deliveries = new DeliveryParts(options, Store, Router, Logs, time, loggers);
             Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers);
             _followed = new FollowedCalls(Router.InvokeAsync, Deliveries.Followers, Deliveries.Outbox, options.AsyncMaxResultMiB * 1024 * 1024, Logs, time);
         }
@@ -201,6 +203,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>What calls functions besides their callers, and where their results go.</summary>
     public EventParts Events { get; }
+
+    /// <summary>The store that gateways share; null without one.</summary>
+    public ClusterStore? Store { get; }
 
     /// <summary>This machine's copy of the store that gateways share; null without one.</summary>
     public StoreMirror? Mirror { get; }
@@ -333,6 +338,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
+        if (Store is { } store) await store.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
     }

@@ -25,6 +25,7 @@ internal sealed class ClusterStore : IAsyncDisposable
         Address = address;
         var builder = new NpgsqlSlimDataSourceBuilder(address.ConnectionString);
         builder.EnableTransportSecurity();
+        builder.EnableArrays();
         _source = builder.Build();
         Blobs = new BlobTable(this);
         Functions = new FunctionTable(this, Blobs);
