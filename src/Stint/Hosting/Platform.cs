@@ -26,6 +26,7 @@ using Stint.Cluster.Identity;
 using Stint.Cluster.Mirrors;
 using Stint.Cluster.Nodes;
 using Stint.Cluster.Store;
+using Stint.Cluster.Triggers;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -127,7 +128,8 @@ internal sealed partial class Platform : IAsyncDisposable
             Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
             Deliveries = new DeliveryParts(options, Store, Router, Logs, time, loggers);
-            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers);
+            var share = Store is null ? null : new TriggerShare(Store, options.NodeName ?? NodeName.Of(Environment.MachineName), new StoreClock(time), time, loggers.CreateLogger<TriggerShare>());
+            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers, share);
             _followed = new FollowedCalls(Router.InvokeAsync, Deliveries.Followers, Deliveries.Outbox, options.AsyncMaxResultMiB * 1024 * 1024, Logs, time);
         }
         catch
@@ -312,7 +314,7 @@ internal sealed partial class Platform : IAsyncDisposable
         using var deadline = new CancellationTokenSource(limit, _time);
         // First nothing new comes in; results can still be published until the end.
         Swarm?.Leave();
-        await Events.Sources.Schedules.DisposeAsync().ConfigureAwait(false);
+        await Events.LeaveAsync().ConfigureAwait(false);
         await Deliveries.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
     }
