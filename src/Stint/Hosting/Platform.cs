@@ -26,6 +26,8 @@ using Stint.Cluster.Cache;
 using Stint.Cluster.Identity;
 using Stint.Cluster.Mirrors;
 using Stint.Cluster.Nodes;
+using Stint.Cluster.Store;
+using Stint.Cluster.Triggers;
 using Stint.Cluster.Workers;
 using Stint.Deliveries;
 using Stint.Functions;
@@ -125,14 +127,16 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
             _changesElsewhere = options.IsWorkerOnly ? new GatewaysOnly() : null;
-            Mirror = options.Store is { } store
+            Store = options.Store is { } address ? new ClusterStore(address) : null;
+            Mirror = Store is { } store
                 ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), IsWorker = options.Worker, Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
                 : null;
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = (IDeploymentStore?)Mirror ?? _changesElsewhere }, time, loggers.CreateLogger<Deployer>());
             Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
-            Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
-            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers);
+            Deliveries = new DeliveryParts(options, Store, Router, Logs, time, loggers);
+            var share = Store is null ? null : new TriggerShare(Store, options.NodeName ?? NodeName.Of(Environment.MachineName), new StoreClock(time), time, loggers.CreateLogger<TriggerShare>());
+            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers, share);
             _followed = new FollowedCalls(Router.InvokeAsync, Deliveries.Followers, Deliveries.Outbox, options.AsyncMaxResultMiB * 1024 * 1024, Logs, time);
         }
         catch
@@ -208,6 +212,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>What calls functions besides their callers, and where their results go.</summary>
     public EventParts Events { get; }
+
+    /// <summary>The store that gateways share; null without one.</summary>
+    public ClusterStore? Store { get; }
 
     /// <summary>This machine's copy of the store that gateways share; null without one.</summary>
     public StoreMirror? Mirror { get; }
@@ -348,7 +355,7 @@ internal sealed partial class Platform : IAsyncDisposable
         using var deadline = new CancellationTokenSource(limit, _time);
         // First nothing new comes in; results can still be published until the end.
         Swarm?.Leave();
-        await Events.Sources.Schedules.DisposeAsync().ConfigureAwait(false);
+        await Events.LeaveAsync().ConfigureAwait(false);
         await Deliveries.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
     }
@@ -374,6 +381,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
+        if (Store is { } store) await store.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
     }

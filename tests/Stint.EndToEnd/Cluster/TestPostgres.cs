@@ -83,6 +83,9 @@ public sealed class TestPostgres : IAsyncLifetime, IDisposable
         return store;
     }
 
+    /// <summary>Its port, on the loopback.</summary>
+    internal int Port => _port;
+
     /// <summary>The address of a database that was made over the socket, over TCP and another port: a relay's.</summary>
     internal string OverTcp(string address, int? port = null) => OverTcp(address, IPAddress.Loopback, port);
 

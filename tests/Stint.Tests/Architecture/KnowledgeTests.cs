@@ -27,7 +27,7 @@ public sealed partial class KnowledgeTests
         ["Management"] = ["Invocations", "Deliveries", "Functions", "Pools", "Telemetry", "Hosting", "Security"],
         ["Dialects"] = ["Invocations", "Files", "Functions", "Management", "Network", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
         ["Checks"] = ["Backends", "Deliveries", "Events", "Hosting", "Network"],
-        ["Cluster"] = ["Invocations", "Files", "Functions"],
+        ["Cluster"] = ["Invocations", "Files", "Functions", "Deliveries", "Events"],
     };
 
     [Fact]

@@ -58,7 +58,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     public StoreMirror(StoreMirrorOptions options, FunctionRegistry registry, SecretStore secrets, TimeProvider time, ILogger<StoreMirror> logger)
     {
         (_options, _registry, _time, _logger) = (options, registry, time, logger);
-        _store = new ClusterStore(options.Store);
+        _store = options.Store;
         _secrets = new MirroredSecrets(secrets);
         _index = new MirrorIndex(Path.Combine(options.State, "mirror", "index"));
     }
@@ -181,7 +181,6 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
         if (_membership is not null) await _membership.DisposeAsync().ConfigureAwait(false);
-        await _store.DisposeAsync().ConfigureAwait(false);
         _preparing.Dispose();
         _stop.Dispose();
     }

@@ -32,6 +32,7 @@ internal sealed class ClusterStore : IAsyncDisposable
         Modules = new ModuleTable(this);
         Secrets = new SecretTable(this);
         Leases = new LeaseTable(this);
+        Schedules = new ScheduleTable(this);
         Nodes = new NodeTable(this);
         Authority = new AuthorityTable(this);
     }
@@ -53,6 +54,9 @@ internal sealed class ClusterStore : IAsyncDisposable
 
     /// <summary>Who owns what, for a while.</summary>
     public LeaseTable Leases { get; }
+
+    /// <summary>Until when schedules have been dealt with.</summary>
+    public ScheduleTable Schedules { get; }
 
     /// <summary>The machines.</summary>
     public NodeTable Nodes { get; }
