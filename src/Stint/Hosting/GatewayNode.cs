@@ -5,6 +5,8 @@ using Stint.Cluster.Mirrors;
 using Stint.Cluster.Store;
 using Stint.Cluster.Transport;
 using Stint.Functions;
+using Stint.Invocations;
+using Stint.Management;
 using Stint.Pools;
 
 namespace Stint.Hosting;
@@ -46,6 +48,17 @@ internal sealed partial class GatewayNode : IAsyncDisposable
     /// <summary>Places calls; null before workers are known.</summary>
     public CallPlacer? Placer { get; private set; }
 
+    /// <summary>The workers, for people.</summary>
+    public IEnumerable<TopNodeView> Nodes => (Directory?.Workers ?? []).Select(static worker =>
+    {
+        var (snapshot, report) = (worker.Describe(), worker.Report);
+        var state = worker switch { { IsAlive: false } => "dead", { IsReachable: false } => "unreachable", { IsDraining: true } => "draining", _ => "alive" };
+        return new TopNodeView(worker.Name, state, snapshot.Running, worker.InFlight, report.Instances, report.MemoryMiB << 20, (snapshot.Memory?.Available).GetValueOrDefault(), report.Load, report.Processors);
+    });
+
+    /// <summary>Brings code to workers; null before they are known.</summary>
+    public CodePush? Push { get; private set; }
+
     /// <summary>The versions of functions in the store's numbers.</summary>
     public GatewayDesk? Desk { get; private set; }
 
@@ -65,6 +78,23 @@ internal sealed partial class GatewayNode : IAsyncDisposable
             LogLater(e.Message);
         }
         _loop = Task.Run(RunAsync, CancellationToken.None);
+    }
+
+    /// <summary>Has all workers fetch what was deployed, unless that is turned off (store-on-create).</summary>
+    public Task DeployedAsync(FunctionVersion version, CancellationToken cancellationToken) =>
+        _platform.Options.StoreOnCreate && Push is { } push && Desk?.VersionOf(version.Name, version.Spec) is { } code ? push.PrepareAsync(version.Name, code, cancellationToken) : Task.CompletedTask;
+
+    /// <summary>Has all workers let go what was removed. Never throws.</summary>
+    public async Task RemovedAsync(FunctionName name)
+    {
+        try
+        {
+            if (Push is { } push) await push.EvictAsync(name, _stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // The daemon stops.
+        }
     }
 
     /// <summary>Answers workers no more.</summary>
@@ -94,6 +124,7 @@ internal sealed partial class GatewayNode : IAsyncDisposable
             await _endpoint.StartAsync(cancellationToken).ConfigureAwait(false);
         }
         await Directory.StartAsync(cancellationToken).ConfigureAwait(false);
+        Push = new CodePush(Directory, TimeProvider.System, _loggers.CreateLogger<CodePush>());
         var placer = Placer = new CallPlacer(new CallPlacerParts(Directory, version => Desk.VersionOf(version.Name, version.Spec), name => _platform.Scripts.Find(name)?.Parsed,
             options.Worker ? () => LocalWorker.Describe(_platform) with { Name = Name } : null, options.Scheduling), TimeProvider.System);
         _platform.Router.Elsewhere = (invocation, pool) => placer.InvokeAsync(invocation, pool.Version, pool.Count(InstanceState.Idle), pool.InvokeAsync);
@@ -124,7 +155,7 @@ internal sealed partial class GatewayNode : IAsyncDisposable
         }
     }
 
-    private FunctionSpec? SpecOf(Invocations.FunctionName name) => _platform.Registry.Snapshot.Functions.GetValueOrDefault(name)?.Serving?.Spec;
+    private FunctionSpec? SpecOf(FunctionName name) => _platform.Registry.Snapshot.Functions.GetValueOrDefault(name)?.Serving?.Spec;
 
     [LoggerMessage(2770, LogLevel.Debug, "{Name} is open to workers at port {Port}")]
     private partial void LogOpen(string name, int port);

@@ -293,7 +293,7 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Deploys a function and returns when calls go to the new version.</summary>
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
-    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken, bool waitForWorkers = true)
     {
         FunctionVersion version;
         try
@@ -308,6 +308,12 @@ internal sealed partial class Platform : IAsyncDisposable
         }
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
+        if (Gateway is not null && waitForWorkers)
+        {
+            progress(new DeploymentProgress(ProgressKind.Step, "bringing it to the workers"));
+            await Gateway.DeployedAsync(version, cancellationToken).ConfigureAwait(false);
+        }
+        else if (Gateway is not null) _ = Gateway.DeployedAsync(version, CancellationToken.None); // never faults
         return version;
     }
 
@@ -507,6 +513,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private void Remove(FunctionName name)
     {
         _rollouts.TryRemove(name, out _);
+        _ = Gateway?.RemovedAsync(name); // never faults
         Events.Remove(name);
         _ = ForgetAsync(name); // never faults
     }

@@ -125,6 +125,7 @@ internal static class PlatformMetrics
         }
         if (platform.Wasm.IsInUse) WebAssembly(text, platform.Wasm);
         EventMetrics.Write(text, platform);
+        NodeMetrics.Write(text, platform);
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
         if (platform.Runtimes.Networks is { } networks)

@@ -49,13 +49,23 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
     public ValueTask<Reply> InvokeAsync(Invocation invocation, FunctionVersion version, int warm, Func<Invocation, ValueTask<Reply>> run)
     {
         // 1.
-        if (parts.Local is not null && (invocation.Upgrade is not null || invocation.Script is null && (parts.Directory.Workers.Count == 0 || parts.Policy == SchedulingPolicy.WarmFirst && warm > 0 && Volatile.Read(ref _local) < Environment.ProcessorCount)))
-            return RunHereAsync(invocation, run);
-        return PlaceAsync(invocation, version, warm, run);
+        if (parts.Local is not null)
+        {
+            if (invocation.Upgrade is not null || invocation.Script is null && parts.Directory.Workers.Count == 0) return RunHereAsync(invocation, run);
+            if (invocation.Script is null && parts.Policy == SchedulingPolicy.WarmFirst && warm > 0 && Volatile.Read(ref _local) < Environment.ProcessorCount) return RunHereFirstAsync(invocation, version, run);
+        }
+        return PlaceAsync(invocation, version, warm, run, null);
     }
 
     /// <summary>Every machine that may be chosen now, as a policy sees it.</summary>
     public List<WorkerSnapshot> Describe() => [.. (parts.Local is { } local ? (WorkerSnapshot[])[local()] : []), .. parts.Directory.Workers.Where(static worker => Usable(worker)).Select(static worker => worker.Describe())];
+
+    private async ValueTask<Reply> RunHereFirstAsync(Invocation invocation, FunctionVersion version, Func<Invocation, ValueTask<Reply>> run)
+    {
+        var reply = await RunHereAsync(invocation, run).ConfigureAwait(false);
+        // Others took the instance, and the queue is full.
+        return !CallRules.DidNotRun(reply.Outcome) || IsSpent(invocation) ? reply : await PlaceAsync(invocation, version, 0, run, reply).ConfigureAwait(false);
+    }
 
     private async ValueTask<Reply> RunHereAsync(Invocation invocation, Func<Invocation, ValueTask<Reply>> run)
     {
@@ -70,7 +80,7 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
         }
     }
 
-    private async ValueTask<Reply> PlaceAsync(Invocation invocation, FunctionVersion version, int warm, Func<Invocation, ValueTask<Reply>> run)
+    private async ValueTask<Reply> PlaceAsync(Invocation invocation, FunctionVersion version, int warm, Func<Invocation, ValueTask<Reply>> run, Reply? refused)
     {
         var arrived = time.GetTimestamp();
         AppScript? script = null;
@@ -81,7 +91,8 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
             return parts.Local is not null ? await RunHereAsync(invocation, run).ConfigureAwait(false) : Reply.Failure(Outcome.Unavailable, $"{version.Name} is not in the store yet, and this gateway runs no instances itself", Soon);
         }
         var tried = new HashSet<string>(StringComparer.Ordinal);
-        Reply? last = null;
+        var last = refused;
+        if (refused is not null) tried.Add(parts.Local!().Name);
         while (true)
         {
             // 2.
@@ -114,7 +125,7 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
                         ? Reply.Failure(Outcome.Cancelled, $"the caller left before {version.Name} answered")
                         : Reply.Failure(Outcome.TimedOut, $"{version.Name} did not answer within the caller's own limit");
                 case { Fate: CallFate.Refused }:
-                    if (attempt.Reason == NodeHeaders.RefusedDraining) worker.IsDraining = true;
+                    if (attempt.Reason == NodeHeaders.RefusedDraining) worker.IsRefusing = true;
                     last = Reply.Failure(Outcome.Unavailable, $"the worker {worker.Name} did not take the call: {attempt.Words}", Soon);
                     break;
                 default:
@@ -151,7 +162,7 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
         return candidates;
     }
 
-    private static bool Usable(KnownWorker worker) => worker is { IsReachable: true, IsDraining: false };
+    private static bool Usable(KnownWorker worker) => worker is { IsReachable: true, IsDraining: false, IsRefusing: false };
 
     private Placement Choose(AppScript? script, FunctionVersion version, int warm, List<WorkerSnapshot> candidates, WorkerSnapshot? here)
     {

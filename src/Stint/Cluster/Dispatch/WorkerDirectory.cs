@@ -68,7 +68,7 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
         }
         var known = Array.Find(_workers, worker => worker.Name == node);
         // At once, so that a worker that was started is called at once, and while the store is away.
-        if (!isTaken) known = Enter(node, report.Instance, report.Addresses, report.Report);
+        if (!isTaken) known = Enter(node, report.Instance, report.Addresses, report.Report, isAlive: true);
         return (known?.IsDraining ?? false, isTaken);
     }
 
@@ -153,15 +153,14 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
                 var node = state.Node;
                 if (state.IsAlive || Array.Exists(_workers, worker => worker.Name == node.Name))
                 {
-                    var worker = Enter(node.Name, node.Instance, node.Addresses, node.Report);
-                    worker.IsAlive = state.IsAlive;
+                    var worker = Enter(node.Name, node.Instance, node.Addresses, node.Report, state.IsAlive);
                     worker.IsDraining = state.IsDraining;
                 }
             }
         }
     }
 
-    private KnownWorker Enter(string name, string instance, string addresses, string reported)
+    private KnownWorker Enter(string name, string instance, string addresses, string reported, bool isAlive)
     {
         var report = NodeReport.FromJson(reported) ?? new NodeReport { Version = "" };
         lock (_lock)
@@ -177,8 +176,9 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
                 before?.Retire();
                 LogKnown(name, addresses);
             }
-            known.IsAlive = true;
-            known.HeardAt = _time.GetTimestamp();
+            known.IsAlive = isAlive;
+            known.IsRefusing = false;
+            if (isAlive || known.HeardAt == 0) known.HeardAt = _time.GetTimestamp();
             return known;
         }
     }
