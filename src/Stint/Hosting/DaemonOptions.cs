@@ -29,6 +29,9 @@ internal sealed record DaemonOptions
     /// <summary><c>node-name</c>: this machine's name among those that share the store. Default: the host's name, as far as it is one.</summary>
     public string? NodeName { get; init; }
 
+    /// <summary><c>prometheus</c>: the Prometheus server that says how loaded workers are, as in FunLess. Default none: they say it themselves.</summary>
+    public Uri? Prometheus { get; init; }
+
     /// <summary><c>listen</c>: addresses of the invocation endpoints. Default all, IPv4 and IPv6.</summary>
     public IReadOnlyList<IPAddress> Listen { get; init; } = [IPAddress.IPv6Any];
 

@@ -32,6 +32,8 @@ internal static class DaemonOptionTable
             "File with the key that the store's secrets are sealed with, the same on every gateway; made for a new store.", "the file `store.key` of the state"),
         Option("node-name", new NodeNameKind(), o => o.NodeName, (o, v) => o with { NodeName = v },
             "This machine's name among those that share the store.", "the host's name, lower-case, with - for every other character"),
+        Option("prometheus", new PrometheusAddressKind(), o => o.Prometheus, (o, v) => o with { Prometheus = v },
+            "The Prometheus server that says how much memory workers have left, as in FunLess: a host (port 9090), HOST:PORT, or a URL.", "workers say it themselves", "PROMETHEUS_HOST"),
         Option("listen", new AddressListKind(), o => o.Listen, (o, v) => o with { Listen = v },
             "Addresses of the invocation endpoints."),
         Option("http-port", Port(-1), o => o.HttpPort, (o, v) => o with { HttpPort = v },
