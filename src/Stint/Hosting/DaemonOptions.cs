@@ -62,6 +62,9 @@ internal sealed record DaemonOptions
     /// <summary><c>store-on-create</c> (also <c>STORE_ON_CREATE</c>, FunLess's): what is deployed is brought to all workers at once, not with the first call.</summary>
     public bool StoreOnCreate { get; init; } = true;
 
+    /// <summary><c>prometheus</c>: the Prometheus server that says how loaded workers are, as in FunLess. Default none: they say it themselves.</summary>
+    public Uri? Prometheus { get; init; }
+
     /// <summary><c>listen</c>: addresses of the invocation endpoints. Default all, IPv4 and IPv6.</summary>
     public IReadOnlyList<IPAddress> Listen { get; init; } = [IPAddress.IPv6Any];
 

@@ -46,6 +46,7 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
+        HostMetrics.Write(text, platform.Options.NodeName ?? Cluster.Identity.NodeName.Of(Environment.MachineName));
         await DeliveryMetrics.WriteAsync(text, platform.Deliveries).ConfigureAwait(false);
         await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);

@@ -53,6 +53,8 @@ internal static class DaemonOptionTable
             "What functions' folders may take up on a worker; beyond, the least recently used go."),
         Option("store-on-create", new BooleanKind(), o => o.StoreOnCreate, (o, v) => o with { StoreOnCreate = v },
             "What is deployed is brought to all workers at once, rather than with the first call there.", null, "STORE_ON_CREATE"),
+        Option("prometheus", new PrometheusAddressKind(), o => o.Prometheus, (o, v) => o with { Prometheus = v },
+            "The Prometheus server that says how much memory workers have left, as in FunLess: a host (port 9090), HOST:PORT, or a URL.", "workers say it themselves", "PROMETHEUS_HOST"),
         Option("listen", new AddressListKind(), o => o.Listen, (o, v) => o with { Listen = v },
             "Addresses of the invocation endpoints."),
         Option("http-port", Port(-1), o => o.HttpPort, (o, v) => o with { HttpPort = v },

@@ -101,15 +101,17 @@ public sealed class TriggerTests : IDisposable
             await Retry.UntilAsync("the first ones have been calls", () => Notes().Count >= count / 4, Long);
             Assert.Equal(Enumerable.Range(0, count / 4), Numbers().Order());
 
-            var publishing = PublishAsync(publisher, count / 4, count);
-            await Retry.UntilAsync("more are under way", () => Notes().Count > count / 2, Long);
+            var publishing = PublishAsync(publisher, count / 4, count / 2);
+            await Retry.UntilAsync("more are under way", () => Notes().Count > count / 3, Long);
             await killed.KillAsync();
             await publishing;
+            // The broker keeps these for whoever comes with the same name.
+            await PublishAsync(publisher, count / 2, count);
             await Retry.UntilAsync("every message has been a call", () => Numbers().Distinct().Count() == count, TimeSpan.FromMinutes(4));
             Assert.Equal(Enumerable.Range(0, count), Numbers().Distinct().Order());
             // Of what was not acknowledged when it was killed, and of what ran then.
             Assert.InRange(Notes().Count - count, 0, MqttConnection.ReceiveMaximum + 512);
-            Assert.Equal("ready", await StateAsync(other));
+            await Retry.UntilAsync("it says that it receives", async () => await StateAsync(other) == "ready");
         }
         finally
         {
