@@ -98,9 +98,9 @@ internal sealed class ClusterStore : IAsyncDisposable
         {
             return await _source.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested && StoreException.From(e, Address) is { } known)
+        catch (Exception e) when (StoreException.From(e, Address) is { } known)
         {
-            throw known;
+            throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(e.Message, e, cancellationToken) : known;
         }
     }
 
@@ -122,6 +122,11 @@ internal sealed class ClusterStore : IAsyncDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new StoreException(StoreFault.Away, $"the store {Address} did not answer in time");
+        }
+        catch (Exception e) when (cancellationToken.IsCancellationRequested && StoreException.From(e, Address) is not null)
+        {
+            // Npgsql says what broke while it was being given up; to the caller, who gave it up, that is all the same.
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
         }
 
         async Task<T> DoAsync()
