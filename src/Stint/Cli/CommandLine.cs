@@ -103,6 +103,7 @@ internal static class CommandLine
         root.Options.Add(new HelpOption("--help", "-h"));
         globals.AddTo(root);
         root.Subcommands.Add(UpCommand.Build(up, globals));
+        root.Subcommands.Add(WorkerCommand.Build(up, globals));
         root.Subcommands.Add(DeployCommand.Build(session, globals));
         root.Subcommands.Add(InvokeCommand.Build(session, globals));
         root.Subcommands.Add(LsCommand.Build(session, globals));

@@ -49,6 +49,9 @@ internal sealed class GlobalOptions
     /// <summary>The value of <c>--token-file</c>.</summary>
     public string? TokenFile(ParseResult parsed) => parsed.GetValue(_tokenFile);
 
+    /// <summary>The value of <c>--token</c>.</summary>
+    public string? Token(ParseResult parsed) => parsed.GetValue(_token);
+
     /// <summary>A client of the daemon that the command line, else the environment, else the default names.</summary>
     /// <exception cref="CliException">The address or the token file is unusable.</exception>
     public ManagementClient Connect(ParseResult parsed, CliSession session)

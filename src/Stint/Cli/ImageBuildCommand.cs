@@ -14,12 +14,12 @@ internal static class ImageBuildCommand
     /// <summary>Declares the command.</summary>
     public static Command Build(CliSession session)
     {
-        var command = new Command("build", "Make a base image for --backend docker (python3, nodejs, binary), or the image of a folder with a Dockerfile. What a Dockerfile is FROM must be there: nothing is pulled.");
-        var what = new Argument<string>("what") { Description = "python3, nodejs or binary; or a folder (./python3 for a folder of such a name)." };
+        var command = new Command("build", "Make a base image for --backend docker (python3, nodejs, binary), the image of Stint itself (stint), or the image of a folder with a Dockerfile. What a Dockerfile is FROM must be there: nothing is pulled.");
+        var what = new Argument<string>("what") { Description = "python3, nodejs or binary; stint; or a folder (./python3 for a folder of such a name)." };
         var from = new Option<string>("--from") { Description = "What a base image is made of: host (this host's own interpreter and libraries), debootstrap (a small Debian), or an image that the engine has. Default: host.", HelpName = "source" };
         var suite = new Option<string>("--suite") { Description = "With debootstrap: the release. Default: this host's, else stable.", HelpName = "name" };
         var mirror = new Option<string>("--mirror") { Description = "With debootstrap: where the packages come from. Default: debootstrap's own.", HelpName = "url" };
-        var tag = new Option<string>("--tag", "-t") { Description = "Name of the image. Default of a base image: the one that 'up' looks for, stint/base-RUNTIME:latest.", HelpName = "name" };
+        var tag = new Option<string>("--tag", "-t") { Description = "Name of the image. Default of a base image: the one that 'up' looks for, stint/base-RUNTIME:latest; of Stint's, stint/stint:latest.", HelpName = "name" };
         var file = new Option<string>("--file", "-f") { Description = "The Dockerfile, as a path in the folder. Default: Dockerfile.", HelpName = "path" };
         command.Arguments.Add(what);
         foreach (var option in (Option[])[from, suite, mirror, tag, file]) command.Options.Add(option);
@@ -33,6 +33,11 @@ internal static class ImageBuildCommand
                 if (parsed.GetValue(file) is not null) throw new CliException("--file is for folders; a base image has no Dockerfile.", ExitCode.Usage);
                 var debootstrap = new Debootstrap(parsed.GetValue(suite), parsed.GetValue(mirror));
                 await MakeBaseAsync(session, engine, runtime, parsed.GetValue(from) ?? "host", debootstrap, parsed.GetValue(tag) ?? ImageName.OfBase(runtime), cancellationToken);
+            }
+            else if (target == "stint")
+            {
+                if (new Option[] { from, suite, mirror, file }.FirstOrDefault(option => parsed.GetResult(option) is not null) is { } wrong) throw new CliException($"{wrong.Name} is not for the image of Stint, which is made of this host's own files.", ExitCode.Usage);
+                await MakeOwnAsync(session, engine, parsed.GetValue(tag) ?? ImageName.OfProgram, cancellationToken);
             }
             else
             {
@@ -58,6 +63,14 @@ internal static class ImageBuildCommand
         session.Out.WriteLine($"made {PrintableText.Line(image.Name)}: {PrintableText.Line(image.Version)}, {Figures.Bytes(image.Size)}, in {Figures.Seconds(session.Time.GetElapsedTime(started).TotalSeconds)}");
         if (image.Name != ImageName.OfBase(runtime))
             session.Out.WriteLine($"Use it: stint up --backend docker --docker-base {ImageName.WordOf(runtime)}={PrintableText.Line(image.Name)}");
+    }
+
+    private static async Task MakeOwnAsync(CliSession session, EngineClient engine, string name, CancellationToken cancellationToken)
+    {
+        var started = session.Time.GetTimestamp();
+        var image = await StepDisplay.ShowAsync(session, $"making {name}", onStep => new StintImage(engine, session.Time).MakeAsync(Interpreter(Runtime.Python3), Interpreter(Runtime.NodeJs), name, onStep, cancellationToken));
+        session.Out.WriteLine($"made {PrintableText.Line(image.Name)}: {PrintableText.Line(image.Version)}, {Figures.Bytes(image.Size)}, in {Figures.Seconds(session.Time.GetElapsedTime(started).TotalSeconds)}");
+        session.Out.WriteLine("How to run it: deploy/README.md");
     }
 
     // The interpreter that 'up' would use.

@@ -14,4 +14,7 @@ internal static class StoreFlags
         if (reading.Options is not { } options) throw new CliException(string.Join('\n', reading.Problems), ExitCode.BadConfiguration);
         return options.Store is not null ? options : throw new CliException("which store? Give --store postgres://USER@HOST/DATABASE, or STINT_STORE in the environment.", ExitCode.Usage);
     }
+
+    /// <summary>Whether no gateway is named, neither by a flag nor in the environment nor in <c>stint.toml</c>. What is wrong with the settings otherwise is not said here.</summary>
+    public static bool IsWithoutCore(IReadOnlyDictionary<string, string> flags) => OptionsLoader.Load(flags).Options is { IsWorkerOnly: false };
 }

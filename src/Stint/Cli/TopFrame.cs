@@ -21,10 +21,15 @@ internal static class TopFrame
             + $"; memory {Figures.Bytes(report.MemoryPromisedBytes)} promised of {Figures.Bytes(report.MemoryBudgetBytes)}, {Figures.Bytes(report.Functions.Sum(static f => f.MemoryBytes))} used");
         text.WriteLine($"{Rate(report.Functions.Sum(static f => f.CallsPerSecond))} calls/s, {Rate(report.Functions.Sum(static f => f.ErrorsPerSecond))} errors/s, "
             + $"{report.Functions.Sum(static f => f.Queue).ToString(CultureInfo.InvariantCulture)} waiting{(report.IsContended ? "; the host has no room for another instance" : "")}");
+        foreach (var node in report.Nodes)
+        {
+            text.WriteLine(string.Create(CultureInfo.InvariantCulture, $"worker {PrintableText.Line(node.Name)} {node.State}: {node.Running} running ({node.InFlight} from here), {node.Instances} instances")
+                + $"; {Figures.Bytes(node.AvailableBytes)} available of {Figures.Bytes(node.MemoryBytes)}, load {Figures.Number(node.Load)} on {Figures.Count(node.Processors, "processor")}");
+        }
         text.WriteLine();
 
         var wrong = report.Functions.Where(static function => function.Why is not null || function.State is not "ready").ToList();
-        var room = height is { } lines ? Math.Max(1, lines - LinesAround) : int.MaxValue;
+        var room = height is { } lines ? Math.Max(1, lines - LinesAround - report.Nodes.Count) : int.MaxValue;
         var rows = Math.Max(1, Math.Min(report.Functions.Count, room - Math.Min(wrong.Count, room / 3)));
         var listing = new Listing("NAME", "INSTANCES", "QUEUE", "CALLS/S", "ERRORS/S", "P50", "P99", "COLD", "MEMORY");
         foreach (var function in report.Functions.Take(rows))

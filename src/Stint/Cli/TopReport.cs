@@ -30,6 +30,9 @@ internal sealed record TopReport
     /// <summary>Calls wait because the host has no room.</summary>
     public required bool IsContended { get; init; }
 
+    /// <summary>The workers of a gateway.</summary>
+    public required IReadOnlyList<TopNodeView> Nodes { get; init; }
+
     /// <summary>The functions, the busiest first.</summary>
     public required IReadOnlyList<TopFunctionReport> Functions { get; init; }
 
@@ -50,6 +53,7 @@ internal sealed record TopReport
             MemoryPromisedBytes = after.MemoryPromisedBytes,
             MemoryBudgetBytes = after.MemoryBudgetBytes,
             IsContended = after.IsContended,
+            Nodes = after.Nodes,
             Functions =
             [
                 .. after.Functions.Select(function => Of(known.GetValueOrDefault(function.Name), function, seconds, bounds))

@@ -73,9 +73,8 @@ internal sealed partial class AsyncCalls(AsyncParts parts) : IAsyncDisposable
     public async Task BeginAsync()
     {
         if (parts.Slot.Store is not { } store) return;
-        _lanes = new LaneSet(store, new LaneWork { Terms = TermsOf, TryAsync = TryAsync, Ended = Ended, Places = parts.Options.Concurrency }, parts.Time, parts.Logger);
-        foreach (var lane in await store.LanesAsync().ConfigureAwait(false))
-            if (lane.Kind == Entry.CallKind) _lanes.Wake(lane);
+        _lanes = new LaneSet(store, new LaneWork { Terms = TermsOf, TryAsync = TryAsync, Ended = Ended, Places = parts.Options.Concurrency, Takes = lane => lane.Kind == Entry.CallKind && (store.LookEvery is null || parts.Refuse(lane.Function) is null) }, parts.Time, parts.Logger);
+        await _lanes.BeginAsync().ConfigureAwait(false);
     }
 
     /// <summary>Takes a call over: it is on disk when the task ends. A call whose identity is known already is accepted, and not run again.</summary>
@@ -188,7 +187,11 @@ internal sealed partial class AsyncCalls(AsyncParts parts) : IAsyncDisposable
         FileStream? file = null;
         try
         {
-            if (entry.File is { } name) file = parts.Slot.Bodies.Open(name);
+            if (entry.File is { } name) file = await parts.Slot.Bodies.OpenAsync(name).ConfigureAwait(false);
+        }
+        catch (StoreException failure)
+        {
+            return new Verdict(new Ending.Later(parts.Time.GetUtcNow() + StoreRetryAfter, false, null, failure.Message));
         }
         catch (IOException failure)
         {

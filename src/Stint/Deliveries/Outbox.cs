@@ -18,7 +18,11 @@ internal sealed partial class Outbox : IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
 
+    // Another gateway's result may be for a sink that it has been told of and this one has not yet.
+    private static readonly TimeSpan LeaveToOthers = TimeSpan.FromSeconds(5);
+
     private readonly ConcurrentDictionary<string, IDeliveryKind> _kinds = new();
+    private readonly ConcurrentDictionary<string, byte> _unknown = new();
     private readonly StoreSlot _slot;
     private readonly FunctionLogs _logs;
     private readonly TimeProvider _time;
@@ -46,13 +50,8 @@ internal sealed partial class Outbox : IAsyncDisposable
     public async Task BeginAsync()
     {
         if (_slot.Store is not { } store) return;
-        _lanes = new LaneSet(store, new LaneWork { Terms = static _ => new LaneTerms(IsOrdered: true, 1), TryAsync = TryAsync, Ended = Ended, Places = _places }, _time, _logger);
-        foreach (var lane in await store.LanesAsync().ConfigureAwait(false))
-        {
-            if (lane.Kind == Entry.CallKind) continue;
-            if (_kinds.ContainsKey(lane.Kind)) _lanes.Wake(lane);
-            else NobodyKnows(_logger, lane.Kind);
-        }
+        _lanes = new LaneSet(store, new LaneWork { Terms = static _ => new LaneTerms(IsOrdered: true, 1), TryAsync = TryAsync, Ended = Ended, Places = _places, Takes = Takes, LeaveToOthers = LeaveToOthers }, _time, _logger);
+        await _lanes.BeginAsync().ConfigureAwait(false);
     }
 
     /// <summary>Takes deliveries over; they are on disk when the task ends.</summary>
@@ -127,6 +126,14 @@ internal sealed partial class Outbox : IAsyncDisposable
         {
             return null;
         }
+    }
+
+    private bool Takes(LaneKey lane)
+    {
+        if (lane.Kind == Entry.CallKind) return false;
+        if (_kinds.ContainsKey(lane.Kind)) return true;
+        if (_unknown.TryAdd(lane.Kind, 0)) NobodyKnows(_logger, lane.Kind);
+        return false;
     }
 
     private static LaneKey KeyOf(Entry entry) => new(entry.Lane, entry.Kind, entry.Function);

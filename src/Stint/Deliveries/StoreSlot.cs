@@ -8,7 +8,8 @@ namespace Stint.Deliveries;
 /// <param name="limits">How much may be stored.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">The daemon's log.</param>
-internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeProvider time, ILogger<StoreSlot> logger) : IAsyncDisposable
+/// <param name="shared">Gives a store that several gateways share, instead of one in the folder; null = there is none.</param>
+internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeProvider time, ILogger<StoreSlot> logger, Func<(IEntryStore Store, IBodyStore Bodies)>? shared = null) : IAsyncDisposable
 {
     /// <summary>What to do when the library is missing.</summary>
     public const string Cure = "install SQLite (Debian, Ubuntu: apt-get install libsqlite3-0; Fedora: sqlite-libs; Alpine: sqlite-libs; Arch: sqlite) and restart the daemon";
@@ -17,13 +18,13 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
     public const string FileName = "queue.db";
 
     private ITimer? _sweeps;
-    private BodyFiles? _bodies;
+    private IBodyStore? _bodies;
 
     /// <summary>The store; null when there is none.</summary>
     public IEntryStore? Store { get; private set; }
 
     /// <summary>Bodies beside it. Only when there is a store.</summary>
-    public BodyFiles Bodies => _bodies ?? throw new InvalidOperationException("the store is not open");
+    public IBodyStore Bodies => _bodies ?? throw new InvalidOperationException("the store is not open");
 
     /// <summary>Why there is none, for people.</summary>
     public string? Problem { get; private set; } = "the daemon is starting";
@@ -32,11 +33,19 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
     public long Room(Invocations.FunctionName function) => Store is { Usage: { } usage } ? Math.Max(0, Math.Min(limits.FunctionBytes - usage.Of(function).Bytes, limits.Bytes - usage.Bytes)) : 0;
 
     /// <summary>Transactions so far, and changes in them.</summary>
-    public (long Commits, long Changes) Counters => (Store as SqliteEntryStore)?.Counters ?? default;
+    public (long Commits, long Changes) Counters => Store?.Counters ?? default;
 
     /// <summary>Opens it. A damaged file is set aside, and an empty one begun.</summary>
     public void Open()
     {
+        if (shared is not null)
+        {
+            WarnOfOthers();
+            (Store, _bodies) = shared();
+            Problem = null;
+            BeginSweeps();
+            return;
+        }
         if (SqliteLibrary.Problem is { } missing)
         {
             Missing(logger, Problem = $"asynchronous calls are kept by SQLite, and {missing}: {Cure}");
@@ -45,10 +54,9 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
         try
         {
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            _bodies = new BodyFiles(BodiesFolder, limits.Reserve);
             Store = OpenOrReplace(Path.Combine(folder, FileName));
             Problem = null;
-            _sweeps = time.CreateTimer(_ => _ = SweepAsync(), null, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)); // never faults
+            BeginSweeps();
         }
         catch (Exception failure) when (failure is SqliteException or IOException or UnauthorizedAccessException)
         {
@@ -65,11 +73,22 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
         if (Store is { } store) await store.DisposeAsync().ConfigureAwait(false);
     }
 
+    private void BeginSweeps() => _sweeps = time.CreateTimer(_ => _ = SweepAsync(), null, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)); // never faults
+
+    // Left alone: which gateway's calls they are is nothing that the shared store could decide.
+    private void WarnOfOthers()
+    {
+        var path = Path.Combine(folder, FileName);
+        if (File.Exists(path)) LeftAlone(logger, path);
+    }
+
     private SqliteEntryStore OpenOrReplace(string path)
     {
+        var bodies = new BodyFiles(BodiesFolder, limits.Reserve);
         try
         {
-            return SqliteEntryStore.Open(path, Bodies, limits, time);
+            _bodies = bodies;
+            return SqliteEntryStore.Open(path, bodies, limits, time);
         }
         catch (SqliteException failure) when (failure.IsCorrupt)
         {
@@ -77,9 +96,9 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
             foreach (var suffix in new[] { "", "-wal", "-shm" })
                 if (File.Exists(path + suffix)) File.Move(path + suffix, aside + suffix, overwrite: true);
             Directory.Move(BodiesFolder, Path.Combine(folder, Path.GetFileName(aside) + "-bodies"));
-            _bodies = new BodyFiles(BodiesFolder, limits.Reserve);
+            _bodies = bodies = new BodyFiles(BodiesFolder, limits.Reserve);
             SetAside(logger, path, failure.Message, aside);
-            return SqliteEntryStore.Open(path, Bodies, limits, time);
+            return SqliteEntryStore.Open(path, bodies, limits, time);
         }
     }
 
@@ -97,6 +116,9 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
 
     [LoggerMessage(401, LogLevel.Error, "{Problem}")]
     private static partial void Missing(ILogger logger, string problem);
+
+    [LoggerMessage(403, LogLevel.Warning, "{Path} is the queue of this machine alone, from before it had a store: asynchronous calls that wait in it run when the daemon is started without 'store'; if none do, remove the file")]
+    private static partial void LeftAlone(ILogger logger, string path);
 
     [LoggerMessage(402, LogLevel.Error, "{Path} is damaged ({Problem}) and was set aside as {Aside}; asynchronous calls that were waiting in it are not run. 'sqlite3 {Aside} .recover' may still read it")]
     private static partial void SetAside(ILogger logger, string path, string problem, string aside);

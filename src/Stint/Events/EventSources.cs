@@ -19,12 +19,18 @@ internal sealed class EventSources : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<FunctionName, FunctionSpec> _functions = [];
     private readonly Func<FunctionSpec, bool> _wantsJson;
+    private readonly IEventShare? _share;
     private bool _begun;
 
     /// <param name="connections">To the brokers.</param>
     /// <param name="schedules">The clock.</param>
     /// <param name="wantsJson">Whether a function can take nothing but JSON.</param>
-    public EventSources(MqttConnections connections, ScheduleRunner schedules, Func<FunctionSpec, bool> wantsJson) => (Connections, Schedules, _wantsJson) = (connections, schedules, wantsJson);
+    /// <param name="share">Which events are this daemon's; null = all.</param>
+    public EventSources(MqttConnections connections, ScheduleRunner schedules, Func<FunctionSpec, bool> wantsJson, IEventShare? share = null)
+    {
+        (Connections, Schedules, _wantsJson, _share) = (connections, schedules, wantsJson, share);
+        if (share is not null) share.Changed = Look;
+    }
 
     /// <summary>To the brokers.</summary>
     public MqttConnections Connections { get; }
@@ -69,6 +75,7 @@ internal sealed class EventSources : IAsyncDisposable
             Apply_NeedsLock();
         }
         Schedules.Begin();
+        _share?.Begin();
     }
 
     /// <summary>How a function's events do, in the order of its <c>function.toml</c>.</summary>
@@ -93,6 +100,12 @@ internal sealed class EventSources : IAsyncDisposable
         return state.IsIn ? "ready" : state.Problem ?? "connecting";
     }
 
+    private void Look()
+    {
+        lock (_lock) Apply_NeedsLock();
+        Schedules.Look();
+    }
+
     private void Apply_NeedsLock()
     {
         if (!_begun) return;
@@ -107,10 +120,10 @@ internal sealed class EventSources : IAsyncDisposable
             }
             foreach (var sink in spec.Sinks.OfType<SinkSpec.Mqtt>()) RoutesOf(sink.Broker, name);
         }
-        Connections.Want(routes.ToDictionary(static entry => entry.Key, static entry =>
+        Connections.Want(routes.ToDictionary(static entry => entry.Key, entry =>
         {
             var table = new RouteTable(entry.Value);
-            return new MqttWish(table.Subscriptions(), table);
+            return new MqttWish(table.Subscriptions(), table, _share?.IsMine(entry.Key.TriggerName) ?? true);
         }));
 
         List<MqttRoute> RoutesOf(MqttBroker broker, FunctionName name)

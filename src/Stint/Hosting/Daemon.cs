@@ -4,7 +4,7 @@
 //   2. host          folders, lock, sandbox, control groups; what a killed daemon left is removed
 //   3. endpoints     management first, so that /readyz can say "starting"; then invocation
 //   4. registry      what is on disk is taken into service; ready
-//   5. SIGTERM       /readyz says no; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
+//   5. SIGTERM       /readyz says no; for leave-seconds calls are taken all the same; endpoints stop accepting; running calls finish within drain-seconds; instances stop; everything made is removed
 using Stint.Cli;
 using Stint.Cluster.Store;
 using Stint.Dialects.OpenFaas;
@@ -29,6 +29,8 @@ internal static partial class Daemon
             foreach (var problem in reading.Problems) await Console.Error.WriteLineAsync($"stint: {problem}").ConfigureAwait(false);
             return ExitCode.BadConfiguration;
         }
+        // A worker is called by gateways alone.
+        if (options.IsWorkerOnly) options = options with { HttpPort = -1, CoapPort = -1, GrpcPort = -1, UniFaasPort = -1, FunLessPort = -1, OpenFaasMetricsPort = -1 };
         // The empty builder: no appsettings.json, no watch on the file system, no environment that others set for their ASP.NET applications.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseKestrelCore();
@@ -65,6 +67,15 @@ internal static partial class Daemon
         await using var metrics = options.OpenFaasMetricsPort < 0 ? null
             : new OpenFaasMetrics(options, management.Access, (output, cancellation) => PlatformMetrics.WriteGatewayAsync(platform, meter, output, cancellation), management.Services, loggers);
         await using var invocation = new InvocationEndpoints(platform, uniFaas, management.Services, loggers);
+        await using var gateway = platform.Mirror is not null ? new GatewayNode(platform, management.Services, loggers) : null;
+        string? removed = null;
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        await using var worker = options.IsWorkerOnly ? new WorkerNode(platform, management.Services, loggers, why =>
+        {
+            removed = why;
+            ending.Cancel();
+        }) : null;
+        stop = ending.Token;
         using var notices = ServiceNotices.FromEnvironment(TimeProvider.System);
         await management.StartAsync(stop).ConfigureAwait(false);
         if (metrics is not null) await metrics.StartAsync(stop).ConfigureAwait(false);
@@ -75,9 +86,22 @@ internal static partial class Daemon
             if (management.FunLessUrls.Count > 0) endpoints.Add(new EndpointView("funless", InvocationEndpoints.Shown("http", management.FunLessUrls)));
 
             // 4.
+            if (worker is not null) await worker.JoinAsync(stop).ConfigureAwait(false);
             await platform.StartAsync(stop).ConfigureAwait(false);
             await platform.Registry.WhenSettledAsync(stop).ConfigureAwait(false);
-            await platform.BeginDeliveriesAsync().ConfigureAwait(false);
+            if (gateway is not null)
+            {
+                platform.Gateway = gateway;
+                await gateway.StartAsync(stop).ConfigureAwait(false);
+                if (gateway.Port is { } port) endpoints.Add(new EndpointView("node", $"https://localhost:{port}"));
+            }
+            if (worker is not null)
+            {
+                await worker.StartAsync(stop).ConfigureAwait(false);
+                endpoints.Add(new EndpointView("node", $"https://localhost:{worker.Port}"));
+            }
+            // A worker's functions have their events, and their asynchronous calls, at the gateways.
+            else await platform.BeginDeliveriesAsync().ConfigureAwait(false);
             management.IsReady = true;
             invocation.Ready();
             foreach (var endpoint in endpoints) Listening(logger, endpoint.Protocol, endpoint.Url);
@@ -95,16 +119,22 @@ internal static partial class Daemon
         {
             // 5.
             Stopping(logger, options.DrainSeconds);
+            if (worker is not null) await worker.LeaveAsync().ConfigureAwait(false);
             management.IsReady = false;
+            invocation.Leave();
+            var leave = TimeSpan.FromSeconds(options.LeaveSeconds);
             var limit = TimeSpan.FromSeconds(options.DrainSeconds);
             // Endpoints and pools have the limit one after the other at worst, and instances some seconds to die.
-            notices.Stopping((2 * limit) + TimeSpan.FromSeconds(20));
+            notices.Stopping(leave + (2 * limit) + TimeSpan.FromSeconds(20));
+            // Who spreads calls over several gateways learns from /readyz that this one goes; until then its calls are as welcome as ever. After a failed start nobody sends any.
+            if (stop.IsCancellationRequested) await Task.Delay(leave, TimeProvider.System, CancellationToken.None).ConfigureAwait(false);
             using var deadline = new CancellationTokenSource(limit);
             // All at once: calls that wait for an instance still get one while the endpoints no longer accept.
-            await Task.WhenAll(invocation.StopAsync(limit, deadline.Token), management.StopAsync(deadline.Token), metrics?.StopAsync(deadline.Token) ?? Task.CompletedTask).ConfigureAwait(false);
+            await Task.WhenAll(invocation.StopAsync(limit, deadline.Token), worker?.StopAsync(deadline.Token) ?? Task.CompletedTask, management.StopAsync(deadline.Token), metrics?.StopAsync(deadline.Token) ?? Task.CompletedTask).ConfigureAwait(false);
             await platform.DrainAsync(deadline.IsCancellationRequested ? TimeSpan.Zero : limit).ConfigureAwait(false);
+            if (gateway is not null) await gateway.StopAsync(deadline.Token).ConfigureAwait(false);
         }
-        return ExitCode.Done;
+        return removed is null ? ExitCode.Done : throw new IOException(removed);
     }
 
     [LoggerMessage(10, LogLevel.Information, "{Protocol} at {Url}")]

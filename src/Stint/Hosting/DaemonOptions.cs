@@ -29,6 +29,42 @@ internal sealed record DaemonOptions
     /// <summary><c>node-name</c>: this machine's name among those that share the store. Default: the host's name, as far as it is one.</summary>
     public string? NodeName { get; init; }
 
+    /// <summary><c>core</c>: gateways whose worker this machine is; with any, it takes calls from them alone and keeps nothing but a cache. Empty = it is no worker of others.</summary>
+    public IReadOnlyList<DnsEndPoint> Core { get; init; } = [];
+
+    /// <summary>This machine is a worker of gateways, and nothing else.</summary>
+    public bool IsWorkerOnly => Core.Count > 0;
+
+    /// <summary><c>join-token</c>: what lets this machine into the cluster at its first start, or the path of a file that holds it.</summary>
+    public string? JoinToken { get; init; }
+
+    /// <summary><c>labels</c>: what the operator says of this machine.</summary>
+    public Dictionary<string, string> Labels { get; init; } = [];
+
+    /// <summary><c>node-listen</c>: addresses of the endpoint for other machines of the cluster. Default all, IPv4 and IPv6.</summary>
+    public IReadOnlyList<IPAddress> NodeListen { get; init; } = [IPAddress.IPv6Any];
+
+    /// <summary><c>node-port</c>: TCP port of the endpoint for other machines of the cluster; −1 = a gateway has none.</summary>
+    public int NodePort { get; init; } = Cluster.Transport.NodeAddress.DefaultPort;
+
+    /// <summary><c>node-address</c>: where gateways reach this worker, with commas. Default: the address that its connection to a gateway comes from.</summary>
+    public string? NodeAddress { get; init; }
+
+    /// <summary><c>worker</c>: this gateway runs instances itself.</summary>
+    public bool Worker { get; init; } = true;
+
+    /// <summary><c>scheduling</c>: how a gateway chooses a worker for a call that names no script.</summary>
+    public Cluster.Dispatch.SchedulingPolicy Scheduling { get; init; } = Cluster.Dispatch.SchedulingPolicy.WarmFirst;
+
+    /// <summary><c>code-cache</c> (MiB): what functions' folders may take up on a worker.</summary>
+    public int CodeCacheMiB { get; init; } = 4096;
+
+    /// <summary><c>store-on-create</c> (also <c>STORE_ON_CREATE</c>, FunLess's): what is deployed is brought to all workers at once, not with the first call.</summary>
+    public bool StoreOnCreate { get; init; } = true;
+
+    /// <summary><c>prometheus</c>: the Prometheus server that says how loaded workers are, as in FunLess. Default none: they say it themselves.</summary>
+    public Uri? Prometheus { get; init; }
+
     /// <summary><c>listen</c>: addresses of the invocation endpoints. Default all, IPv4 and IPv6.</summary>
     public IReadOnlyList<IPAddress> Listen { get; init; } = [IPAddress.IPv6Any];
 
@@ -148,6 +184,9 @@ internal sealed record DaemonOptions
 
     /// <summary><c>sink-folder</c>: where sinks of the type <c>file</c> write. Default STATE/sinks.</summary>
     public string? SinkFolder { get; init; }
+
+    /// <summary><c>leave-seconds</c>: how long calls are still taken after SIGTERM, while <c>/readyz</c> says no already.</summary>
+    public int LeaveSeconds { get; init; }
 
     /// <summary><c>drain-seconds</c>: how long running calls may go on after SIGTERM.</summary>
     public int DrainSeconds { get; init; } = 10;

@@ -1,9 +1,11 @@
+using Stint.Cluster.Queue;
 using Stint.Deliveries;
 using Stint.Deliveries.Callbacks;
 using Stint.Deliveries.Storage;
 using Stint.Functions;
 using Stint.Routing;
 using Stint.Telemetry.Logs;
+using ClusterStore = Stint.Cluster.Store.ClusterStore;
 
 namespace Stint.Hosting;
 
@@ -19,14 +21,17 @@ internal sealed class DeliveryParts : IAsyncDisposable
     private readonly TimeProvider _time;
 
     /// <summary>Puts them together; nothing is opened yet.</summary>
-    public DeliveryParts(DaemonOptions options, Router router, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers)
+    public DeliveryParts(DaemonOptions options, ClusterStore? store, Router router, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers)
     {
         _time = time;
         var limits = new StoreLimits
         {
             Calls = options.AsyncMaxWaiting, Bytes = options.AsyncDiskMiB * Mebibyte, FunctionBytes = options.AsyncDiskMiB * Mebibyte / 2, KeepIds = options.AsyncKeepIds, KeepDead = options.AsyncKeepDead,
         };
-        Slot = new StoreSlot(Path.Combine(options.State, "async"), limits, time, loggers.CreateLogger<StoreSlot>());
+        var folder = Path.Combine(options.State, "async");
+        Func<(IEntryStore, IBodyStore)>? shared = store is null ? null : () =>
+            (new SharedEntryStore(store, new QueueOptions { Limits = limits }, time), new QueueBodies(store, Path.Combine(folder, "reading")));
+        Slot = new StoreSlot(folder, limits, time, loggers.CreateLogger<StoreSlot>(), shared);
         Outbox = new Outbox(Slot, DeliveryPlaces, logs, time, loggers.CreateLogger<Outbox>());
         var rules = new CallbackRules(options.CallbackAllow);
         Outbox.Register(_callbacks = new CallbackKind(rules));

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
+using Stint.Cluster.Triggers;
 using Stint.Events;
 using Stint.Events.Mqtt;
 using Stint.Events.Schedules;
@@ -20,21 +21,23 @@ internal sealed class EventParts : IAsyncDisposable
     private readonly DeliveryParts _deliveries;
     private readonly CouchDbSink _couchDb;
     private readonly WebhookSink _webhooks;
+    private readonly TriggerShare? _share;
 
     /// <summary>Puts them together and makes the sinks known; nothing is connected yet.</summary>
     /// <exception cref="IOException">A folder cannot be made.</exception>
-    public EventParts(DaemonOptions options, DeliveryParts deliveries, Func<RegistrySnapshot> registry, SecretStore secrets, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers)
+    public EventParts(DaemonOptions options, DeliveryParts deliveries, Func<RegistrySnapshot> registry, SecretStore secrets, FunctionLogs logs, TimeProvider time, ILoggerFactory loggers, TriggerShare? share = null)
     {
+        _share = share;
         (_logs, _deliveries) = (logs, deliveries);
         var counters = new ConcurrentDictionary<FunctionName, EventCounters>();
         var maxBody = options.MaxBodyMiB * 1024L * 1024L;
         var intake = new MqttIntake(deliveries.Calls.AcceptAsync, counters, maxBody, logs, time);
         // The broker tells daemons apart by this, and finds the session of one that comes back.
         var daemon = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Environment.MachineName}\n{options.State}")));
-        var connections = new MqttConnections(daemon, maxBody, secrets, intake.ReceiveAsync, time, loggers.CreateLogger<MqttConnections>());
+        var connections = new MqttConnections(daemon, maxBody, secrets, intake.ReceiveAsync, time, loggers.CreateLogger<MqttConnections>(), share);
         var log = new ScheduleLog(Path.Combine(options.State, "events", "schedules.json"), loggers.CreateLogger<ScheduleLog>());
-        var schedules = new ScheduleRunner(deliveries.Calls.AcceptAsync, counters, log, logs, time, loggers.CreateLogger<ScheduleRunner>());
-        Sources = new EventSources(connections, schedules, static spec => spec.Wasm is not null) { Counters = counters };
+        var schedules = new ScheduleRunner(deliveries.Calls.AcceptAsync, counters, log, logs, share?.Clock ?? time, loggers.CreateLogger<ScheduleRunner>(), share);
+        Sources = new EventSources(connections, schedules, static spec => spec.Wasm is not null, share) { Counters = counters };
         deliveries.Outbox.Register(_couchDb = new CouchDbSink(Look, secrets));
         deliveries.Outbox.Register(_webhooks = new WebhookSink(Look, secrets));
         deliveries.Outbox.Register(new MqttSink(Look, connections));
@@ -74,9 +77,17 @@ internal sealed class EventParts : IAsyncDisposable
     /// <summary>What became of a function's events; null when there was none.</summary>
     public EventCounters? CountersOf(FunctionName name) => Sources.Counters.GetValueOrDefault(name);
 
+    /// <summary>No new runs of schedules; in a cluster others receive from now on what this gateway has received. Results can still be published.</summary>
+    public async Task LeaveAsync()
+    {
+        if (_share is not null) await _share.DisposeAsync().ConfigureAwait(false);
+        await Sources.Schedules.DisposeAsync().ConfigureAwait(false);
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (_share is not null) await _share.DisposeAsync().ConfigureAwait(false);
         await Sources.DisposeAsync().ConfigureAwait(false);
         _couchDb.Dispose();
         _webhooks.Dispose();

@@ -12,6 +12,7 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
     private readonly List<(IAsyncDisposable Endpoint, Func<TimeSpan, CancellationToken, Task> Stop)> _running = [];
     private readonly List<EndpointView> _views = [];
     private Action _ready = static () => { };
+    private Action _leave = static () => { };
 
     /// <summary>What listens, where, in the order in which people are told.</summary>
     public IReadOnlyList<EndpointView> Views => _views;
@@ -36,6 +37,9 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
 
     /// <summary>Functions are in service: for protocols that can say so.</summary>
     public void Ready() => _ready();
+
+    /// <summary>Calls are still taken, but not for long: for protocols that can say so.</summary>
+    public void Leave() => _leave();
 
     /// <summary>Takes no more calls; running ones have until the limit.</summary>
     public Task StopAsync(TimeSpan limit, CancellationToken deadline) => Task.WhenAll(_running.Select(running => running.Stop(limit, deadline)));
@@ -81,6 +85,7 @@ internal sealed class InvocationEndpoints(Platform platform, HttpIngress uniFaas
         _running.Add((grpc, (_, deadline) => grpc.StopAsync(deadline)));
         await grpc.StartAsync(cancellationToken).ConfigureAwait(false);
         _ready += grpc.Ready;
+        _leave += grpc.Leave;
         _views.Add(new EndpointView("grpc", Shown("grpc", grpc.Urls)));
     }
 }

@@ -22,9 +22,13 @@ using Stint.Backends.Processes;
 using Stint.Backends.Processes.Sandboxing;
 using Stint.Backends.Vms;
 using Stint.Backends.Wasm;
+using Stint.Cluster.Cache;
 using Stint.Cluster.Identity;
 using Stint.Cluster.Mirrors;
 using Stint.Cluster.Nodes;
+using Stint.Cluster.Store;
+using Stint.Cluster.Triggers;
+using Stint.Cluster.Workers;
 using Stint.Deliveries;
 using Stint.Functions;
 using Stint.Functions.Archives;
@@ -58,6 +62,9 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly IBackend _containers;
     private readonly Autoscaler _scaler;
     private readonly FollowedCalls _followed;
+    private readonly GatewaysOnly? _changesElsewhere;
+    private readonly CpuMeter _cpu = new();
+    private volatile NodeReport? _lastReport;
     private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -65,6 +72,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         if (options.Store is not null) options = options with { Registry = StoreMirror.RegistryOf(options.State) };
+        else if (options.IsWorkerOnly) options = options with { Registry = CodeCache.RegistryOf(options.State) };
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -96,7 +104,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Secrets = new SecretStore(options.Store is null ? Path.Combine(options.State, "secrets") : StoreMirror.SecretsOf(options.State));
+            Secrets = new SecretStore(options.Store is not null ? StoreMirror.SecretsOf(options.State) : options.IsWorkerOnly ? CodeCache.SecretsOf(options.State) : Path.Combine(options.State, "secrets"));
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
@@ -117,14 +125,17 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnUnusable = (name, problem) => Router.SetProblem(name, problem),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
-            Mirror = options.Store is { } store
-                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
+            _changesElsewhere = options.IsWorkerOnly ? new GatewaysOnly() : null;
+            Store = options.Store is { } address ? new ClusterStore(address) : null;
+            Mirror = Store is { } store
+                ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), IsWorker = options.Worker, Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
                 : null;
-            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = Mirror }, time, loggers.CreateLogger<Deployer>());
+            Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = (IDeploymentStore?)Mirror ?? _changesElsewhere }, time, loggers.CreateLogger<Deployer>());
             Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
             Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
-            Deliveries = new DeliveryParts(options, Router, Logs, time, loggers);
-            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers);
+            Deliveries = new DeliveryParts(options, Store, Router, Logs, time, loggers);
+            var share = Store is null ? null : new TriggerShare(Store, options.NodeName ?? NodeName.Of(Environment.MachineName), new StoreClock(time), time, loggers.CreateLogger<TriggerShare>());
+            Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers, share);
             _followed = new FollowedCalls(Router.InvokeAsync, Deliveries.Followers, Deliveries.Outbox, options.AsyncMaxResultMiB * 1024 * 1024, Logs, time);
         }
         catch
@@ -201,11 +212,17 @@ internal sealed partial class Platform : IAsyncDisposable
     /// <summary>What calls functions besides their callers, and where their results go.</summary>
     public EventParts Events { get; }
 
+    /// <summary>The store that gateways share; null without one.</summary>
+    public ClusterStore? Store { get; }
+
     /// <summary>This machine's copy of the store that gateways share; null without one.</summary>
     public StoreMirror? Mirror { get; }
 
+    /// <summary>This gateway's side of its cluster; null without a store.</summary>
+    public GatewayNode? Gateway { get; set; }
+
     /// <summary>Changes secrets.</summary>
-    public ISecretWriter SecretWriter => Mirror ?? (ISecretWriter)Secrets;
+    public ISecretWriter SecretWriter => Mirror ?? _changesElsewhere ?? (ISecretWriter)Secrets;
 
     /// <summary>Asynchronous calls.</summary>
     public AsyncCalls AsyncCalls => Deliveries.Calls;
@@ -275,7 +292,7 @@ internal sealed partial class Platform : IAsyncDisposable
 
     /// <summary>Deploys a function and returns when calls go to the new version.</summary>
     /// <exception cref="DeploymentException">It does not serve; the message says why.</exception>
-    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken)
+    public async Task<FunctionVersion> DeployAsync(FunctionName name, string functionToml, CodeSource? code, Action<DeploymentProgress> progress, CancellationToken cancellationToken, bool waitForWorkers = true)
     {
         FunctionVersion version;
         try
@@ -290,6 +307,12 @@ internal sealed partial class Platform : IAsyncDisposable
         }
         if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
             throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
+        if (Gateway is not null && waitForWorkers)
+        {
+            progress(new DeploymentProgress(ProgressKind.Step, "bringing it to the workers"));
+            await Gateway.DeployedAsync(version, cancellationToken).ConfigureAwait(false);
+        }
+        else if (Gateway is not null) _ = Gateway.DeployedAsync(version, CancellationToken.None); // never faults
         return version;
     }
 
@@ -300,13 +323,44 @@ internal sealed partial class Platform : IAsyncDisposable
             if (function.Module == module && registered.Serving is { } version && version.Spec.Secrets.Contains(name)) _ = RenewAsync(version); // never faults
     }
 
+    /// <summary>Ends when calls go to the version that the registry serves of a function: null, or why they do not.</summary>
+    public Task<string?> RolledOutAsync(FunctionName name) => _rollouts.TryGetValue(name, out var rollout) ? rollout : Task.FromResult<string?>(null);
+
+    /// <summary>Gives a function instances that have its secrets' present values; null, or why not.</summary>
+    public Task<string?> RenewInstancesAsync(FunctionName name) => Router.Find(name)?.RenewAsync() ?? Task.FromResult<string?>(null);
+
+    /// <summary>What this machine last said of its load.</summary>
+    public NodeReport LastReport => _lastReport ?? Report();
+
+    /// <summary>This machine's load. Does not throw.</summary>
+    public NodeReport Report()
+    {
+        var (functions, instances, busy, running) = (0, 0, 0, 0);
+        Dictionary<string, int> calls = [], tags = [], warm = [];
+        foreach (var pool in Router.Pools)
+        {
+            functions++;
+            var (idle, occupied) = (pool.Count(InstanceState.Idle), pool.Count(InstanceState.Busy));
+            instances += idle + occupied;
+            busy += occupied;
+            if (idle > 0) warm[pool.Name.ToString()] = idle;
+            if (pool.InFlight - pool.QueueLength is not (> 0 and var here)) continue;
+            running += here;
+            calls[pool.Name.ToString()] = here;
+            if (pool.Version.Spec.Tag is { } tag) tags[tag] = tags.GetValueOrDefault(tag) + here;
+        }
+        var report = new NodeReport { Version = ProgramVersion.Text, Functions = functions, Instances = instances, Busy = busy, Running = running, Calls = calls, Tags = tags, Warm = warm, Cpu = _cpu.Read() }.WithHost();
+        _lastReport = report;
+        return report;
+    }
+
     /// <summary>No new calls; running ones have until the limit, asynchronous ones that do not run yet stay on disk; then nothing of any function runs any more.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
         using var deadline = new CancellationTokenSource(limit, _time);
         // First nothing new comes in; results can still be published until the end.
         Swarm?.Leave();
-        await Events.Sources.Schedules.DisposeAsync().ConfigureAwait(false);
+        await Events.LeaveAsync().ConfigureAwait(false);
         await Deliveries.DrainAsync(deadline.Token).ConfigureAwait(false);
         await Router.DrainAsync(limit).ConfigureAwait(false);
     }
@@ -332,6 +386,7 @@ internal sealed partial class Platform : IAsyncDisposable
         await Runtimes.DisposeAsync().ConfigureAwait(false);
         await Network.DisposeAsync().ConfigureAwait(false);
         await Logs.DisposeAsync().ConfigureAwait(false);
+        if (Store is { } store) await store.DisposeAsync().ConfigureAwait(false);
         Budget.Dispose();
         _folders.Dispose();
     }
@@ -385,13 +440,6 @@ internal sealed partial class Platform : IAsyncDisposable
         }
     }
 
-    private NodeReport Report()
-    {
-        var pools = Router.Pools.ToList();
-        var busy = pools.Sum(static pool => pool.Count(InstanceState.Busy));
-        return new NodeReport { Version = ProgramVersion.Text, Functions = pools.Count, Instances = busy + pools.Sum(static pool => pool.Count(InstanceState.Idle)), Busy = busy }.WithHost();
-    }
-
     private static int MemoryBudget(DaemonOptions options) =>
         options.MemoryBudgetMiB > 0 ? options.MemoryBudgetMiB : (int)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024 * 1024) * 3 / 4);
 
@@ -400,6 +448,8 @@ internal sealed partial class Platform : IAsyncDisposable
         var reading = FunctionToml.Read(text);
         // What runs on a swarm's nodes takes nothing of this host's memory.
         var spec = Options.Backend == RuntimeBackend.Swarm && reading.Spec is { Container: not null } ? reading.Spec with { IsElsewhere = true } : reading.Spec;
+        // A gateway that runs no instances keeps none warm.
+        if (Options is { Store: not null, Worker: false } && spec is { MinInstances: > 0 }) spec = spec with { MinInstances = 0 };
         return (spec, [.. reading.Problems.Select(problem => problem.Render(Path.GetFileName(path)))]);
     }
 
@@ -462,6 +512,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private void Remove(FunctionName name)
     {
         _rollouts.TryRemove(name, out _);
+        _ = Gateway?.RemovedAsync(name); // never faults
         Events.Remove(name);
         _ = ForgetAsync(name); // never faults
     }

@@ -46,6 +46,7 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
         Host(text, platform);
+        HostMetrics.Write(text, platform.Options.NodeName ?? Cluster.Identity.NodeName.Of(Environment.MachineName));
         await DeliveryMetrics.WriteAsync(text, platform.Deliveries).ConfigureAwait(false);
         await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);
@@ -125,6 +126,7 @@ internal static class PlatformMetrics
         }
         if (platform.Wasm.IsInUse) WebAssembly(text, platform.Wasm);
         EventMetrics.Write(text, platform);
+        NodeMetrics.Write(text, platform);
         text.Family("stint_isolated", MetricKind.Gauge, "1 when every function runs in its own sandbox.").Sample(platform.Runtimes.Problem is null ? 1 : 0);
         text.Family("stint_limits_enforced", MetricKind.Gauge, "1 when memory, processes and cpu of instances are limited by control groups.").Sample(platform.Runtimes.LimitsProblem is null ? 1 : 0);
         if (platform.Runtimes.Networks is { } networks)

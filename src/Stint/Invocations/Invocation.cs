@@ -47,6 +47,9 @@ internal sealed class Invocation
     /// </summary>
     public string? Upgrade { get; init; }
 
+    /// <summary>The scheduling script that the caller names, for a cluster's choice of a worker; null = none.</summary>
+    public string? Script { get; init; }
+
     /// <summary>The address that the call came from; null when its transport has none. Behind a proxy it is the proxy's. IPv4 may come mapped into IPv6.</summary>
     public IPAddress? From { get; init; }
 

@@ -41,7 +41,7 @@ internal sealed class AsyncRoutes(Platform platform)
     {
         var details = new List<AsyncDetailView>();
         foreach (var view in await store.ListAsync(filter, UsualLimit).ConfigureAwait(false))
-            if (await store.ReadAsync(view.Number).ConfigureAwait(false) is { } entry) details.Add(Detail(view, entry));
+            if (await store.ReadAsync(view.Number).ConfigureAwait(false) is { } entry) details.Add(await DetailAsync(view, entry).ConfigureAwait(false));
         return new AsyncDetailsView(details);
     });
 
@@ -107,9 +107,9 @@ internal sealed class AsyncRoutes(Platform platform)
         Bytes = view.Length,
     };
 
-    private AsyncDetailView Detail(EntryView view, Entry entry)
+    private async Task<AsyncDetailView> DetailAsync(EntryView view, Entry entry)
     {
-        var body = entry.File is null ? entry.Body[..Math.Min(entry.Body.Length, ShownBody)].ToArray() : ReadBody(entry.File);
+        var body = entry.File is null ? entry.Body[..Math.Min(entry.Body.Length, ShownBody)].ToArray() : await ReadBodyAsync(entry.File).ConfigureAwait(false);
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         try
         {
@@ -131,16 +131,16 @@ internal sealed class AsyncRoutes(Platform platform)
         }
     }
 
-    private byte[] ReadBody(string name)
+    private async Task<byte[]> ReadBodyAsync(string name)
     {
         try
         {
-            using var file = platform.Deliveries.Slot.Bodies.Open(name);
+            await using var file = await platform.Deliveries.Slot.Bodies.OpenAsync(name).ConfigureAwait(false);
             var bytes = new byte[Math.Min(file.Length, ShownBody)];
-            file.ReadExactly(bytes);
+            await file.ReadExactlyAsync(bytes).ConfigureAwait(false);
             return bytes;
         }
-        catch (IOException)
+        catch (IOException failure) when (failure is not StoreException)
         {
             return []; // it was done meanwhile
         }

@@ -81,6 +81,7 @@ internal static class FunctionViews
             MemoryBudgetBytes = budget.MemoryMiB * mebibyte,
             IsContended = budget.IsContended,
             DurationBounds = [.. Histogram.Bounds],
+            Nodes = [.. platform.Gateway?.Nodes ?? []],
             Functions = [.. platform.Registry.Snapshot.Functions.Values.OrderBy(static function => function.Name.ToString(), StringComparer.Ordinal).Select(function => AtWork(platform, function))],
         };
     }

@@ -27,9 +27,24 @@ internal sealed record TopView
     /// <summary>Upper bounds in seconds of the buckets of <see cref="TopFunctionView.Durations"/>; one more follows without a bound.</summary>
     public IReadOnlyList<double> DurationBounds { get; init => field = value ?? []; } = [];
 
+    /// <summary>The workers of this gateway, by name; empty without a cluster.</summary>
+    public IReadOnlyList<TopNodeView> Nodes { get; init => field = value ?? []; } = [];
+
     /// <summary>All that are deployed, by name.</summary>
     public IReadOnlyList<TopFunctionView> Functions { get; init => field = value ?? []; } = [];
 }
+
+/// <summary>One worker of a <see cref="TopView"/>, as the gateway knows it.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="State">alive, draining, unreachable or dead.</param>
+/// <param name="Running">Calls that run on it, of all gateways.</param>
+/// <param name="InFlight">Those of them that came from this gateway.</param>
+/// <param name="Instances">Instances that are there.</param>
+/// <param name="MemoryBytes">Its host's memory; 0 = unknown.</param>
+/// <param name="AvailableBytes">What new programs could have of it.</param>
+/// <param name="Load">The load average of its last minute.</param>
+/// <param name="Processors">Its processors.</param>
+internal sealed record TopNodeView(string Name, string State, int Running, int InFlight, int Instances, long MemoryBytes, long AvailableBytes, double Load, int Processors);
 
 /// <summary>One function of a <see cref="TopView"/>; counters since it was deployed first or the daemon's start.</summary>
 internal sealed record TopFunctionView

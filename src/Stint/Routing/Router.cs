@@ -33,11 +33,17 @@ internal sealed class Router : IAsyncDisposable
     /// <summary>The pools of all functions that have one, in no order.</summary>
     public IEnumerable<FunctionPool> Pools => _table.Values.Select(static route => route.Pool).OfType<FunctionPool>();
 
+    /// <summary>Decides on which machine a call runs, and runs it; it is given the function's pool here. Null: there is only this machine.</summary>
+    public Func<Invocation, FunctionPool, ValueTask<Reply>>? Elsewhere { get; set; }
+
     /// <summary>Runs a call where its function is. Never throws; the result is awaited once.</summary>
     public ValueTask<Reply> InvokeAsync(Invocation invocation)
     {
         if (_table.TryGetValue(invocation.Function, out var route))
-            return route.Pool?.InvokeAsync(invocation) ?? new ValueTask<Reply>(Broken(invocation.Function, route));
+        {
+            if (route.Pool is not { } pool) return new ValueTask<Reply>(Broken(invocation.Function, route));
+            return Elsewhere is { } elsewhere ? elsewhere(invocation, pool) : pool.InvokeAsync(invocation);
+        }
         return new ValueTask<Reply>(Unknown(invocation.Function));
     }
 

@@ -5,10 +5,12 @@
 //
 // Its tests run one after another, and may stop and start the server as long as they leave it running.
 using System.Diagnostics;
+using System.Net;
 using Npgsql;
 using Stint.Backends.Processes.Spawning;
 using Stint.Cluster.Store;
 using Stint.EndToEnd.Fixtures;
+using Stint.Network;
 
 namespace Stint.EndToEnd.Cluster;
 
@@ -24,9 +26,21 @@ public sealed class TestPostgres : IAsyncLifetime, IDisposable
 
     private readonly List<string> _log = [];
     private readonly int _port = FreePorts.Take();
+    private readonly NetworkNamespace? _space;
+    private readonly string _listen = "127.0.0.1";
     private string? _folder;
     private Process? _process;
     private int _databases;
+
+    /// <summary>A server of this machine.</summary>
+    public TestPostgres()
+    {
+    }
+
+    /// <summary>A server in a network of its own; over its Unix socket it is reached from here all the same.</summary>
+    /// <param name="space">The network namespace.</param>
+    /// <param name="address">Its address there, where it listens besides the loopback.</param>
+    internal TestPostgres(NetworkNamespace space, IPAddress address) => (_space, _listen) = (space, $"127.0.0.1,{address}");
 
     private string Folder => _folder ?? throw new InvalidOperationException("not started");
 
@@ -37,6 +51,7 @@ public sealed class TestPostgres : IAsyncLifetime, IDisposable
         File.SetUnixFileMode(_folder, (UnixFileMode)0b111_101_101);
         if (Environment.IsPrivilegedProcess) (await Programs.RunAsync(["chown", "postgres:", _folder], "/")).Good();
         (await Programs.RunAsync([.. AsPostgres("initdb"), "--pgdata", Path.Combine(_folder, "data"), "--auth", "trust", "--username", "stint", "--encoding", "UTF8", "--locale", "C", "--no-sync"], "/")).Good();
+        if (_space is not null) await File.AppendAllTextAsync(Path.Combine(_folder, "data", "pg_hba.conf"), "host all all samenet trust\n");
         await StartAsync();
     }
 
@@ -68,13 +83,19 @@ public sealed class TestPostgres : IAsyncLifetime, IDisposable
         return store;
     }
 
+    /// <summary>Its port, on the loopback.</summary>
+    internal int Port => _port;
+
     /// <summary>The address of a database that was made over the socket, over TCP and another port: a relay's.</summary>
-    internal string OverTcp(string address, int? port = null) => $"postgres://stint@127.0.0.1:{port ?? _port}{new Uri(address).AbsolutePath}";
+    internal string OverTcp(string address, int? port = null) => OverTcp(address, IPAddress.Loopback, port);
+
+    /// <summary>The same, of a server that listens elsewhere.</summary>
+    internal string OverTcp(string address, IPAddress host, int? port = null) => $"postgres://stint@{host}:{port ?? _port}{new Uri(address).AbsolutePath}";
 
     /// <summary>Starts the server again and returns when it answers.</summary>
     internal async Task StartAsync()
     {
-        var start = Programs.Prepare([.. AsPostgres("postgres"), "-D", Path.Combine(Folder, "data"), "-k", Folder, "-p", $"{_port}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200", "-c", "log_min_messages=fatal"], "/");
+        var start = Programs.Prepare([.. _space is null ? [] : NamespaceRelay.Enter(_space), .. AsPostgres("postgres"), "-D", Path.Combine(Folder, "data"), "-k", Folder, "-p", $"{_port}", "-c", $"listen_addresses={_listen}", "-c", "fsync=off", "-c", "max_connections=200", "-c", "log_min_messages=fatal"], "/");
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => Keep(line.Data);
         _process.ErrorDataReceived += (_, line) => Keep(line.Data);

@@ -6,6 +6,9 @@ internal sealed record DaemonSetup
     /// <summary>Flags besides folders and ports; a later flag of the same name is an error of the command line.</summary>
     public IReadOnlyList<string> Flags { get; init; } = [];
 
+    /// <summary>It is a worker of a cluster: <c>stint worker</c> in place of <c>stint up</c>.</summary>
+    public bool IsWorker { get; init; }
+
     /// <summary>Its UDP port for CoAP; -1 = none.</summary>
     public int CoapPort { get; init; } = -1;
 

@@ -37,8 +37,9 @@ internal static class Programs
         // Its pipe in /tmp would look like something left behind.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
         start.Environment["NO_COLOR"] = "1";
-        // The one port that no fixture gives: daemons of tests that run side by side would take it from each other.
+        // The ports that no fixture gives: daemons of tests that run side by side would take them from each other.
         start.Environment["STINT_FUNLESS_PORT"] = "-1";
+        start.Environment["STINT_NODE_PORT"] = "0";
         foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         return start;
     }

@@ -207,8 +207,9 @@ public sealed class StintDaemon : IAsyncDisposable
     {
         string[] command =
         [
-            .. setup.Namespace is { } ns ? NamespaceRelay.Enter(ns) : [], .. setup.Prefix, .. Programs.Stint, "up", "--registry", Registry, "--state", State, "--run", Run,
-            "--http-port", $"{HttpPort}", "--management-port", $"{ManagementPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", $"{setup.GrpcPort}", .. setup.Flags,
+            .. setup.Namespace is { } ns ? NamespaceRelay.Enter(ns) : [], .. setup.Prefix, .. Programs.Stint, .. setup.IsWorker ? (string[])["worker"] : ["up", "--registry", Registry],
+            "--state", State, "--run", Run, "--management-port", $"{ManagementPort}",
+            .. setup.IsWorker ? (string[])[] : ["--http-port", $"{HttpPort}", "--coap-port", $"{setup.CoapPort}", "--grpc-port", $"{setup.GrpcPort}"], .. setup.Flags,
         ];
         var environment = new Dictionary<string, string>(setup.Environment) { ["TMPDIR"] = Temporary };
         if (setup.Namespace is null) environment.TryAdd("STINT_NETWORK_DEFAULT", "none");

@@ -81,44 +81,4 @@ public sealed partial class PrometheusTests : SharedDaemon
     // Names of the daemon's families and of recorded series; in `function:…` the word before the first colon is part of the name.
     [GeneratedRegex(@"\b(function:)?(stint_|process_|dotnet_)[a-z0-9_]+(:[a-z0-9_]+)?\b(?!\.)")]
     private static partial Regex Series();
-
-    private sealed class RunningPrometheus : IAsyncDisposable
-    {
-        private readonly string _folder;
-        private readonly Process _process;
-        private readonly HttpClient _http;
-
-        public RunningPrometheus(string folder, int port)
-        {
-            _folder = folder;
-            _http = new HttpClient { BaseAddress = new Uri($"http://localhost:{port}/") };
-            _process = Process.Start(Programs.Prepare(["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", $"--web.listen-address=localhost:{port}", "--log.level=error"], folder))!;
-            _process.OutputDataReceived += static (_, _) => { };
-            _process.ErrorDataReceived += static (_, _) => { };
-            _process.BeginOutputReadLine();
-            _process.BeginErrorReadLine();
-        }
-
-        public async Task<bool> IsReadyAsync()
-        {
-            using var answer = await _http.GetAsync("-/ready");
-            return answer.IsSuccessStatusCode;
-        }
-
-        public async Task<JsonElement> AskAsync(string path)
-        {
-            var answer = JsonDocument.Parse(await _http.GetStringAsync("api/v1/" + path)).RootElement;
-            Assert.Equal("success", answer.GetProperty("status").GetString());
-            return answer.GetProperty("data");
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            _http.Dispose();
-            _process.Kill();
-            await _process.WaitForExitAsync();
-            _process.Dispose();
-            Directory.Delete(_folder, recursive: true);
-        }
-    }
 }

@@ -5,14 +5,24 @@ namespace Stint.EndToEnd.Systemd;
 /// <summary><c>deploy/systemd</c>: what systemd itself says of the unit, and the daemon under a real systemd with real control groups version 2.</summary>
 public sealed class ServiceTests
 {
-    private static readonly string Unit = Path.Combine(Programs.Repository, "deploy/systemd/stint.service");
+    // Who they are, where their things lie, and how long they may take to go.
+    private static readonly string[] OfEach = ["#", "Description=", "ExecStart=", "Environment=", "EnvironmentFile=", "TimeoutStopSec=", "StateDirectory=", "RuntimeDirectory="];
 
-    [Fact]
-    public async Task The_unit_is_as_closed_as_its_readme_says()
+    [Theory]
+    [InlineData("stint.service")]
+    [InlineData("stint-worker.service")]
+    public async Task The_units_are_as_closed_as_their_readme_says(string unit)
     {
-        var verdict = await Programs.RunAsync(["systemd-analyze", "security", "--offline=true", "--threshold=75", "--no-pager", Unit], "/");
+        var verdict = await Programs.RunAsync(["systemd-analyze", "security", "--offline=true", "--threshold=75", "--no-pager", Unit(unit)], "/");
         Assert.True(verdict.Code == 0, verdict.Out + verdict.Error);
     }
+
+    [Fact]
+    public void A_worker_is_as_closed_as_the_daemon_that_was_tried_under_systemd() => Assert.Equal(Settings("stint.service"), Settings("stint-worker.service"));
+
+    private static string Unit(string name) => Path.Combine(Programs.Repository, "deploy/systemd", name);
+
+    private static IEnumerable<string> Settings(string unit) => File.ReadLines(Unit(unit)).Where(static line => !OfEach.Any(word => line.StartsWith(word, StringComparison.Ordinal)));
 
     [Fact]
     public async Task Under_systemd_the_daemon_starts_serves_is_revived_and_stops()

@@ -2,15 +2,17 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Stint.Deliveries;
 using Stint.Deliveries.Storage;
 using Stint.Deliveries.Storage.Sqlite;
-using Stint.Invocations;
 using Stint.Tests.Functions;
+using Stint.Tests.Time;
 
 namespace Stint.Tests.Deliveries;
 
 /// <summary>A store in a folder of its own, which can be opened again, and copied as a power cut would leave it.</summary>
-internal sealed class StoreFolder : IAsyncDisposable
+internal sealed class StoreFolder : EntryStoreRig
 {
     private readonly TempFolder _folder = new();
+    private SqliteEntryStore _store;
+    private BodyFiles _bodies = null!;
     private int _copies;
 
     public StoreFolder(TimeProvider? time = null, StoreLimits? limits = null)
@@ -18,35 +20,34 @@ internal sealed class StoreFolder : IAsyncDisposable
         Time = time ?? TimeProvider.System;
         // No reserve: the machine that tests run on may be nearly full.
         Limits = limits ?? new StoreLimits { Reserve = 0 };
-        Store = Open(_folder["async"]);
+        _store = Open(_folder["async"]);
     }
 
-    public TimeProvider Time { get; }
+    public override TimeProvider Time { get; }
 
-    public StoreLimits Limits { get; }
+    public override StoreLimits Limits { get; }
 
-    public SqliteEntryStore Store { get; private set; }
+    public override SqliteEntryStore Store => _store;
 
-    public BodyFiles Bodies { get; private set; } = null!;
+    public override BodyFiles Bodies => _bodies;
 
     public string Folder => _folder["async"];
 
-    public static FunctionName Name(string text = "f") => FunctionName.TryParse(text, out var name) ? name : throw new ArgumentException(text);
-
-    public Entry Call(string id, string function = "f", bool keepsId = true, byte[]? body = null, string? file = null) => new(
-        Entry.CallKind, $"call:{function}", Name(function), id, id, [1, 2, 3], body ?? [7], file, body?.Length ?? 1, keepsId, Time.GetUtcNow());
-
-    public Entry Result(string id, string target = "t", string function = "f", byte[]? body = null) => new(
-        "kind", $"kind:{target}", Name(function), id, "call-" + id, [1], body ?? [7], null, body?.Length ?? 1, false, Time.GetUtcNow());
-
-    public Lease Lease(string owner = "me", int seconds = 60) => new(owner, Time.GetUtcNow(), Time.GetUtcNow() + TimeSpan.FromSeconds(seconds));
-
-    /// <summary>As the next run of the daemon finds it.</summary>
-    public async Task ReopenAsync()
+    public override async Task ReopenAsync()
     {
         await Store.DisposeAsync();
-        Store = Open(Folder);
+        _store = Open(Folder);
     }
+
+    public override Task<IEntryStore> OpenOtherAsync() => Task.FromResult<IEntryStore>(OpenCopy());
+
+    public override Task AdvanceAsync(TimeSpan time)
+    {
+        ((FakeTime)Time).Advance(time);
+        return Task.CompletedTask;
+    }
+
+    public override Task<int> CountBodiesAsync() => Task.FromResult(Directory.EnumerateFiles(Path.Combine(Folder, "bodies")).Count());
 
     /// <summary>What is on disk at this moment, with nothing closed, flushed or finished, opened elsewhere.</summary>
     public SqliteEntryStore OpenCopy()
@@ -61,7 +62,7 @@ internal sealed class StoreFolder : IAsyncDisposable
 
     public StoreSlot Slot() => new(Folder, Limits, Time, NullLogger<StoreSlot>.Instance);
 
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
         await Store.DisposeAsync();
         _folder.Dispose();
@@ -70,7 +71,7 @@ internal sealed class StoreFolder : IAsyncDisposable
     private SqliteEntryStore Open(string folder)
     {
         Directory.CreateDirectory(folder);
-        Bodies = new BodyFiles(Path.Combine(folder, "bodies"), 0);
-        return SqliteEntryStore.Open(Path.Combine(folder, StoreSlot.FileName), Bodies, Limits, Time);
+        _bodies = new BodyFiles(Path.Combine(folder, "bodies"), 0);
+        return SqliteEntryStore.Open(Path.Combine(folder, StoreSlot.FileName), _bodies, Limits, Time);
     }
 }

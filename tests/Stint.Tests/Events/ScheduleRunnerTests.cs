@@ -156,6 +156,55 @@ public sealed class ScheduleRunnerTests : IAsyncDisposable
         Assert.Null(_runner.NextOf(Job, Schedule("0 13 * * *")));
     }
 
+    [Fact]
+    public async Task Of_several_daemons_the_one_whose_turn_it_is_calls_and_the_next_goes_on_where_it_had_come_to()
+    {
+        var store = new Dictionary<string, DateTimeOffset>();
+        var (one, two) = (new TestShare(store), new TestShare(store));
+        var (first, second) = (new List<string>(), new List<string>());
+        await using var runner = Sharing(one, first);
+        await using var other = Sharing(two, second);
+        one.HasTurn = true;
+        var timers = _time.Timers;
+        runner.Begin();
+        other.Begin();
+        await _time.WaitForTimerAsync(timers + 1);
+        for (var i = 0; i < 4; i++) await BothStepAsync(); // 03:06:05
+        Assert.Equal((1, 0), (first.Count, second.Count));
+
+        // The store is away when the next run ends: it is noted when the store is back, and not run again.
+        one.IsAway = true;
+        for (var i = 0; i < 8; i++) await BothStepAsync(); // 03:10:05
+        one.IsAway = false;
+        for (var i = 0; i < 4; i++) await BothStepAsync();
+        Assert.Equal(["2026-01-02T03:05:00Z", "2026-01-02T03:10:00Z"], first);
+        Assert.Equal("2026-01-02T03:10:00Z", store.Values.Single().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture));
+
+        (one.HasTurn, two.HasTurn) = (false, true);
+        for (var i = 0; i < 8; i++) await BothStepAsync(); // 03:16:05
+        Assert.Equal((2, "2026-01-02T03:15:00Z"), (first.Count, Assert.Single(second)));
+        other.Set(Job, []);
+        lock (store) Assert.Empty(store); // what the test's share forgets it forgets at once
+
+        ScheduleRunner Sharing(IEventShare share, List<string> calls)
+        {
+            var made = new ScheduleRunner(call =>
+            {
+                calls.Add(call.Headers.TryGet(ScheduleRunner.TimeHeader, out var time) ? time : "");
+                return new ValueTask<Reply?>((Reply?)null);
+            }, _counters, new ScheduleLog(Path.Combine(_folder, "unused.json"), NullLogger.Instance), _logs, _time, NullLogger<ScheduleRunner>.Instance, share);
+            made.Set(Job, [Schedule("*/5 * * * *")]);
+            return made;
+        }
+
+        async Task BothStepAsync()
+        {
+            var before = _time.Timers;
+            _time.Fake.Advance(Step);
+            await _time.WaitForTimerAsync(before + 1);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _runner.DisposeAsync();
@@ -206,6 +255,34 @@ public sealed class ScheduleRunnerTests : IAsyncDisposable
     }
 
     private List<string> Due() => [.. _calls.Select(static call => call.Headers.TryGet(ScheduleRunner.TimeHeader, out var time) ? time : "")];
+
+    /// <summary>A share whose turns the test deals.</summary>
+    private sealed class TestShare(Dictionary<string, DateTimeOffset> store) : IEventShare
+    {
+        public string Identity => "all";
+
+        public Action Changed { get; set; } = static () => { };
+
+        public bool HasTurn { get; set; }
+
+        public bool IsAway { get; set; }
+
+        public void Begin() { }
+
+        public bool IsMine(string trigger) => HasTurn;
+
+        public Task<DateTimeOffset> BeginAsync(string key, string function, DateTimeOffset first) => AskAsync(() => store.TryGetValue(key, out var until) ? until : store[key] = first);
+
+        public Task DoneAsync(string key, DateTimeOffset until, bool isCorrection) => AskAsync(() => store[key] = until);
+
+        public Task ForgetAsync(string key) => AskAsync(() => store.Remove(key));
+
+        private Task<T> AskAsync<T>(Func<T> work)
+        {
+            if (IsAway) return Task.FromException<T>(new IOException("away"));
+            lock (store) return Task.FromResult(work());
+        }
+    }
 
     /// <summary>Virtual time that knows when somebody begins to wait.</summary>
     private sealed class CountingTime : TimeProvider

@@ -56,7 +56,7 @@ internal sealed class RequestSender(Socket socket)
     public void Stop()
     {
         _stopped = true;
-        if (!Sending.IsCompleted) _body?.CancelPendingRead();
+        if (!Sending.IsCompleted) _body?.StopReading();
     }
 
     private async Task SendAsync(ValueTask<int> first, RequestHead request)

@@ -14,6 +14,9 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
     /// <summary>id-kp-serverAuth, RFC 5280, 4.2.1.12.</summary>
     public const string ServerUsage = "1.3.6.1.5.5.7.3.1";
 
+    // No certificate has this name: it is only what is asked for.
+    private const string AnyHost = "gateway.stint";
+
     /// <summary>id-kp-clientAuth.</summary>
     public const string ClientUsage = "1.3.6.1.5.5.7.3.2";
 
@@ -28,9 +31,30 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
         RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 peer && Refusal(peer, ServerUsage) is null && NodeName.Of(peer) == node,
     };
 
+    /// <summary>For a connection to a gateway that is known by its address only: any machine of the cluster is accepted.</summary>
+    public SslClientAuthenticationOptions ToAnyNode() => new()
+    {
+        TargetHost = AnyHost,
+        ClientCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 peer && Refusal(peer, ServerUsage) is null,
+    };
+
+    /// <summary>For a connection of a machine that is none of the cluster's yet.</summary>
+    /// <param name="accept">Says whether the other side is believed.</param>
+    public static SslClientAuthenticationOptions ToStranger(RemoteCertificateValidationCallback accept) => new()
+    {
+        TargetHost = AnyHost,
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = accept,
+    };
+
     /// <summary>For connections from machines.</summary>
     /// <param name="onRefused">Is told why somebody was refused.</param>
-    public SslServerAuthenticationOptions FromNodes(Action<string> onRefused) => new()
+    /// <param name="allowsStrangers">Somebody who shows no certificate may connect all the same: one that wants to join. What he may ask for is not decided here.</param>
+    public SslServerAuthenticationOptions FromNodes(Action<string> onRefused, bool allowsStrangers = false) => new()
     {
         ServerCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
         ClientCertificateRequired = true,
@@ -38,6 +62,7 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
         RemoteCertificateValidationCallback = (_, certificate, _, _) =>
         {
+            if (certificate is null && allowsStrangers) return true;
             var refusal = certificate is X509Certificate2 peer ? Refusal(peer, ClientUsage) : "no certificate was shown";
             if (refusal is not null) onRefused(refusal);
             return refusal is null;

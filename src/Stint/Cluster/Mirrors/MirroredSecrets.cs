@@ -9,6 +9,12 @@ internal sealed class MirroredSecrets(SecretStore secrets)
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Module, string Name), long> _changes = [];
 
+    /// <summary>The number of the last change of one of these secrets; 0 = none has been seen since the start.</summary>
+    public long LastChange(string module, IReadOnlyList<string> names)
+    {
+        lock (_lock) return names.Max(name => _changes.GetValueOrDefault((module, name)));
+    }
+
     /// <summary>Applies changes.</summary>
     /// <param name="changed">The changes.</param>
     /// <param name="isWhole">They are all there is: what is not among them goes.</param>

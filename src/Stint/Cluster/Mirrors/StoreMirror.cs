@@ -58,7 +58,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     public StoreMirror(StoreMirrorOptions options, FunctionRegistry registry, SecretStore secrets, TimeProvider time, ILogger<StoreMirror> logger)
     {
         (_options, _registry, _time, _logger) = (options, registry, time, logger);
-        _store = new ClusterStore(options.Store);
+        _store = options.Store;
         _secrets = new MirroredSecrets(secrets);
         _index = new MirrorIndex(Path.Combine(options.State, "mirror", "index"));
     }
@@ -71,6 +71,22 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
 
     /// <summary>Why the copy may be out of date, for the operator; null when it is not.</summary>
     public string? Problem => Volatile.Read(ref _problem) ?? _membership?.Problem;
+
+    /// <summary>The store itself.</summary>
+    public ClusterStore Store => _store;
+
+    /// <summary>Up to where the copy is; null when it was never complete.</summary>
+    public StorePosition? Position => _index.Position;
+
+    /// <summary>Which version of a function the copy has; null when it has none.</summary>
+    public MirroredFunction? Find(FunctionName name) => _index.Find(name);
+
+    /// <summary>The folder of a version in the copy; null when it is not there, or was edited.</summary>
+    public string? FolderOf(FunctionName name, string hash) =>
+        _index.Find(name) is { } entry && entry.Hash == hash && _registry.Layout.Locate(name) is { } folder && BundleHash.Mark(folder) == entry.Mark ? folder : null;
+
+    /// <summary>The number of the last change of one of these secrets, as far as this copy has seen one since it was started; 0 = none.</summary>
+    public long SecretsChange(string module, IReadOnlyList<string> names) => names.Count == 0 ? 0 : _secrets.LastChange(module, names);
 
     /// <summary>Brings the copy up to date. Before the registry starts.</summary>
     /// <exception cref="StoreException">The store cannot be used; when it is only away, and there has been a copy, that one is used instead.</exception>
@@ -99,7 +115,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     /// <summary>Keeps the copy up to date from now on, and this machine among those of the cluster. After the registry has started.</summary>
     public void Follow()
     {
-        _membership = new NodeMembership(_store.Nodes, _options.Node, _options.Report, _time, _logger);
+        _membership = new NodeMembership(_store.Nodes, _options.Node, _options.IsWorker, _options.Report, _time, _logger);
         _loop = Task.Run(RunAsync, CancellationToken.None);
     }
 
@@ -165,7 +181,6 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
         if (_membership is not null) await _membership.DisposeAsync().ConfigureAwait(false);
-        await _store.DisposeAsync().ConfigureAwait(false);
         _preparing.Dispose();
         _stop.Dispose();
     }
@@ -208,7 +223,9 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
         return position;
     }
 
-    private async Task<StoreKey> KeyAsync(CancellationToken cancellationToken)
+    /// <summary>The key of what is sealed in the store.</summary>
+    /// <exception cref="StoreException">The store is away, or the key is another one.</exception>
+    public async Task<StoreKey> KeyAsync(CancellationToken cancellationToken)
     {
         if (_key is { } key) return key;
         await _preparing.WaitAsync(cancellationToken).ConfigureAwait(false);

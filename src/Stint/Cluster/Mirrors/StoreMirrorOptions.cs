@@ -6,8 +6,8 @@ namespace Stint.Cluster.Mirrors;
 /// <summary>Settings of a machine's copy of the store.</summary>
 internal sealed record StoreMirrorOptions
 {
-    /// <summary>Where the store is.</summary>
-    public required StoreAddress Store { get; init; }
+    /// <summary>The store; whoever made it closes it.</summary>
+    public required ClusterStore Store { get; init; }
 
     /// <summary>The file with the key of its secrets.</summary>
     public required string KeyFile { get; init; }
@@ -17,6 +17,9 @@ internal sealed record StoreMirrorOptions
 
     /// <summary>This machine's name: unique in the cluster.</summary>
     public required string Node { get; init; }
+
+    /// <summary>Whether it runs instances. Default yes.</summary>
+    public bool IsWorker { get; init; } = true;
 
     /// <summary>This machine's load, for the others. Must not throw.</summary>
     public required Func<NodeReport> Report { get; init; }

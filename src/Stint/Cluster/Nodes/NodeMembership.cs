@@ -14,6 +14,7 @@ internal sealed partial class NodeMembership : IAsyncDisposable
 
     private readonly NodeTable _nodes;
     private readonly string _name;
+    private readonly bool _isWorker;
     private readonly Func<NodeReport> _report;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -25,12 +26,13 @@ internal sealed partial class NodeMembership : IAsyncDisposable
     /// <summary>Enters the machine.</summary>
     /// <param name="nodes">The machines.</param>
     /// <param name="name">Its name, unique in the cluster.</param>
+    /// <param name="isWorker">It runs instances.</param>
     /// <param name="report">Its load; must not throw.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Log.</param>
-    public NodeMembership(NodeTable nodes, string name, Func<NodeReport> report, TimeProvider time, ILogger logger)
+    public NodeMembership(NodeTable nodes, string name, bool isWorker, Func<NodeReport> report, TimeProvider time, ILogger logger)
     {
-        (_nodes, _name, _report, _time, _logger) = (nodes, name, report, time, logger);
+        (_nodes, _name, _isWorker, _report, _time, _logger) = (nodes, name, isWorker, report, time, logger);
         _loop = Task.Run(RunAsync);
     }
 
@@ -74,7 +76,7 @@ internal sealed partial class NodeMembership : IAsyncDisposable
     {
         try
         {
-            var entry = new NodeEntry(_name, _instance, IsGateway: true, IsWorker: false, Addresses: "", Labels: "{}", _report().ToJson());
+            var entry = new NodeEntry(_name, _instance, IsGateway: true, IsWorker: _isWorker, Addresses: "", Labels: "{}", _report().ToJson());
             var isIn = await _nodes.RenewAsync(entry, Lease, _stop.Token).ConfigureAwait(false) is not null;
             var problem = isIn ? null : $"another machine of the cluster is called {_name} and is alive: this one serves, but is not listed; give it a name of its own with node-name";
             if (Interlocked.Exchange(ref _problem, problem) is null && problem is not null) LogTaken(problem);

@@ -31,6 +31,27 @@ internal sealed record NodeReport
     /// <summary>Processors.</summary>
     public int Processors { get; init; }
 
+    /// <summary>The load average of the last five minutes.</summary>
+    public double Load5 { get; init; }
+
+    /// <summary>The load average of the last fifteen minutes.</summary>
+    public double Load15 { get; init; }
+
+    /// <summary>The share of the processors' time that was used since the report before, 0 to 1; null = unknown.</summary>
+    public double? Cpu { get; init; }
+
+    /// <summary>Calls that run, of all functions.</summary>
+    public int Running { get; init; }
+
+    /// <summary>Those of them by function, <c>name.module</c>; null in reports of older programs.</summary>
+    public IReadOnlyDictionary<string, int>? Calls { get; init; }
+
+    /// <summary>Those of them by the functions' tag.</summary>
+    public IReadOnlyDictionary<string, int>? Tags { get; init; }
+
+    /// <summary>Free warm instances by function.</summary>
+    public IReadOnlyDictionary<string, int>? Warm { get; init; }
+
     /// <summary>With what the kernel says of the host (proc_meminfo(5), proc_loadavg(5)).</summary>
     public NodeReport WithHost()
     {
@@ -38,8 +59,11 @@ internal sealed record NodeReport
         {
             var memory = File.ReadLines("/proc/meminfo").Select(static line => line.Split([':', ' '], StringSplitOptions.RemoveEmptyEntries)).Where(static words => words is [_, _, "kB"])
                 .ToDictionary(static words => words[0], static words => long.Parse(words[1], CultureInfo.InvariantCulture) / 1024);
-            var load = double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture);
-            return this with { MemoryMiB = memory.GetValueOrDefault("MemTotal"), AvailableMiB = memory.GetValueOrDefault("MemAvailable"), Load = load, Processors = Environment.ProcessorCount };
+            var load = File.ReadAllText("/proc/loadavg").Split(' ')[..3].Select(static number => double.Parse(number, CultureInfo.InvariantCulture)).ToArray();
+            return this with
+            {
+                MemoryMiB = memory.GetValueOrDefault("MemTotal"), AvailableMiB = memory.GetValueOrDefault("MemAvailable"), Load = load[0], Load5 = load[1], Load15 = load[2], Processors = Environment.ProcessorCount,
+            };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

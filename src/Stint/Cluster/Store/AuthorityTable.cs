@@ -15,6 +15,11 @@ internal sealed class AuthorityTable(ClusterStore store)
         return rows is [var (certificate, data)] ? ClusterAuthority.Load(certificate, key.Unseal(Purpose, data)) : null;
     }, cancellationToken);
 
+    /// <summary>The authority's fingerprint, which needs no key; null when none was made yet.</summary>
+    /// <exception cref="StoreException">The store is away.</exception>
+    public Task<string?> FingerprintAsync(CancellationToken cancellationToken) => store.UseAsync(async connection =>
+        await connection.ValueAsync<byte[]>("select certificate from stint.authority", [], cancellationToken).ConfigureAwait(false) is { } certificate ? ClusterAuthority.FingerprintOf(certificate) : null, cancellationToken);
+
     /// <summary>Keeps an authority; false when there is one already, which stays.</summary>
     /// <exception cref="StoreException">The store is away.</exception>
     public Task<bool> AddAsync(ClusterAuthority authority, StoreKey key, CancellationToken cancellationToken) => store.UseAsync(async connection =>

@@ -25,12 +25,14 @@ internal sealed class ClusterStore : IAsyncDisposable
         Address = address;
         var builder = new NpgsqlSlimDataSourceBuilder(address.ConnectionString);
         builder.EnableTransportSecurity();
+        builder.EnableArrays();
         _source = builder.Build();
         Blobs = new BlobTable(this);
         Functions = new FunctionTable(this, Blobs);
         Modules = new ModuleTable(this);
         Secrets = new SecretTable(this);
         Leases = new LeaseTable(this);
+        Schedules = new ScheduleTable(this);
         Nodes = new NodeTable(this);
         Authority = new AuthorityTable(this);
     }
@@ -52,6 +54,9 @@ internal sealed class ClusterStore : IAsyncDisposable
 
     /// <summary>Who owns what, for a while.</summary>
     public LeaseTable Leases { get; }
+
+    /// <summary>Until when schedules have been dealt with.</summary>
+    public ScheduleTable Schedules { get; }
 
     /// <summary>The machines.</summary>
     public NodeTable Nodes { get; }
@@ -93,9 +98,9 @@ internal sealed class ClusterStore : IAsyncDisposable
         {
             return await _source.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested && StoreException.From(e, Address) is { } known)
+        catch (Exception e) when (StoreException.From(e, Address) is { } known)
         {
-            throw known;
+            throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(e.Message, e, cancellationToken) : known;
         }
     }
 
@@ -117,6 +122,11 @@ internal sealed class ClusterStore : IAsyncDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new StoreException(StoreFault.Away, $"the store {Address} did not answer in time");
+        }
+        catch (Exception e) when (cancellationToken.IsCancellationRequested && StoreException.From(e, Address) is not null)
+        {
+            // Npgsql says what broke while it was being given up; to the caller, who gave it up, that is all the same.
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
         }
 
         async Task<T> DoAsync()

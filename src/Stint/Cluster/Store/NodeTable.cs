@@ -28,6 +28,31 @@ internal sealed class NodeTable(ClusterStore store)
         return rows is [var isDraining] ? isDraining : null;
     }, cancellationToken);
 
+    /// <summary>Enters or renews several machines at once, as <see cref="RenewAsync"/> does one.</summary>
+    /// <returns>The names that another, living machine has.</returns>
+    /// <exception cref="StoreException">The store is away.</exception>
+    public Task<List<string>> RenewAllAsync(IReadOnlyList<NodeEntry> nodes, TimeSpan duration, CancellationToken cancellationToken) => store.UseAsync(async connection =>
+    {
+        // In order of the names, so that two gateways that both have reports of the same machines do not wait for each other's rows.
+        var ordered = nodes.OrderBy(static node => node.Name, StringComparer.Ordinal).ToList();
+        var renewed = await connection.RowsAsync(
+            """
+            insert into stint.node as n (name, instance, is_gateway, is_worker, addresses, labels, report, alive_until)
+            select r.name, r.instance, r.is_gateway, r.is_worker, r.addresses, r.labels, r.report, clock_timestamp() + $8 * interval '1 second'
+            from unnest($1, $2, $3, $4, $5, $6, $7) as r (name, instance, is_gateway, is_worker, addresses, labels, report)
+            on conflict (name) do update set instance = excluded.instance, is_gateway = excluded.is_gateway, is_worker = excluded.is_worker, addresses = excluded.addresses,
+                labels = excluded.labels, report = excluded.report, alive_until = excluded.alive_until
+            where n.instance = excluded.instance or n.alive_until < clock_timestamp()
+            returning name
+            """,
+            [
+                Sql.Texts([.. ordered.Select(static node => node.Name)]), Sql.Texts([.. ordered.Select(static node => node.Instance)]), Sql.Flags([.. ordered.Select(static node => node.IsGateway)]),
+                Sql.Flags([.. ordered.Select(static node => node.IsWorker)]), Sql.Texts([.. ordered.Select(static node => node.Addresses)]), Sql.Texts([.. ordered.Select(static node => node.Labels)]),
+                Sql.Texts([.. ordered.Select(static node => node.Report)]), Sql.Seconds(duration),
+            ], static row => row.GetString(0), cancellationToken).ConfigureAwait(false);
+        return ordered.Select(static node => node.Name).Except(renewed).ToList();
+    }, cancellationToken);
+
     /// <summary>All machines, by name.</summary>
     /// <exception cref="StoreException">The store is away.</exception>
     public Task<List<NodeState>> ListAsync(CancellationToken cancellationToken) => store.UseAsync(connection => connection.RowsAsync(

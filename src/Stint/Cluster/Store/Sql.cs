@@ -52,11 +52,35 @@ internal static class Sql
     /// <summary>Yes or no.</summary>
     public static NpgsqlParameter Flag(bool value) => new NpgsqlParameter<bool> { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Boolean };
 
+    /// <summary>An array of texts.</summary>
+    public static NpgsqlParameter Texts(string[] values) => new NpgsqlParameter<string[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
+
+    /// <summary>An array of yes and no.</summary>
+    public static NpgsqlParameter Flags(bool[] values) => new NpgsqlParameter<bool[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Boolean };
+
     /// <summary>Bytes, or null.</summary>
     public static NpgsqlParameter Bytes(byte[]? value) => new NpgsqlParameter<byte[]?> { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Bytea };
 
     /// <summary>Bytes of a buffer.</summary>
     public static NpgsqlParameter Bytes(ReadOnlyMemory<byte> value) => new NpgsqlParameter<ReadOnlyMemory<byte>> { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Bytea };
+
+    /// <summary>Texts, for <c>unnest</c>.</summary>
+    public static NpgsqlParameter Texts(IEnumerable<string?> values) => new NpgsqlParameter<string?[]> { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
+
+    /// <summary>Whole numbers of 64 bits, for <c>unnest</c> and <c>any</c>.</summary>
+    public static NpgsqlParameter Numbers(IEnumerable<long> values) => new NpgsqlParameter<long[]> { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint };
+
+    /// <summary>Whole numbers of 32 bits, or nulls, for <c>unnest</c>.</summary>
+    public static NpgsqlParameter Smalls(IEnumerable<int?> values) => new NpgsqlParameter<int?[]> { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Integer };
+
+    /// <summary>Yes or no, for <c>unnest</c>.</summary>
+    public static NpgsqlParameter Flags(IEnumerable<bool> values) => new NpgsqlParameter<bool[]> { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Boolean };
+
+    /// <summary>Bytes, or nulls, for <c>unnest</c>.</summary>
+    public static NpgsqlParameter Blobs(IEnumerable<byte[]?> values) => new NpgsqlParameter<byte[]?[]> { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea };
+
+    /// <summary>Seconds, for <c>unnest</c>.</summary>
+    public static NpgsqlParameter Doubles(IEnumerable<double> values) => new NpgsqlParameter<double[]> { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Double };
 
     /// <summary>Seconds, as a number that SQL multiplies with an interval.</summary>
     public static NpgsqlParameter Seconds(TimeSpan value) => new NpgsqlParameter<double> { TypedValue = value.TotalSeconds, NpgsqlDbType = NpgsqlDbType.Double };

@@ -17,13 +17,19 @@ internal sealed record LaneWork
 
     /// <summary>Entries of all lanes that are tried at a time.</summary>
     public required int Places { get; init; }
+
+    /// <summary>Whether a lane of the store is worked on here, and can be now.</summary>
+    public required Func<LaneKey, bool> Takes { get; init; }
+
+    /// <summary>What other daemons have added is left to them for so long: it may be for what this one is only about to hear of.</summary>
+    public TimeSpan LeaveToOthers { get; init; } = TimeSpan.FromSeconds(1);
 }
 
 /// <summary>The lanes of one kind of work, each with its loop while there is something in it.</summary>
 internal sealed partial class LaneSet : IAsyncDisposable
 {
     /// <summary>How long a claim holds without being renewed.</summary>
-    public static readonly TimeSpan LeaseTime = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan LeaseTime = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan EndPause = TimeSpan.FromSeconds(1);
 
@@ -36,6 +42,8 @@ internal sealed partial class LaneSet : IAsyncDisposable
     private readonly LaneWork _work;
     private readonly ILogger _logger;
     private readonly ITimer _renewal;
+    private ITimer? _looks;
+    private int _isLooking;
     private readonly string _owner = Guid.NewGuid().ToString("N");
     private long _lastReport;
 
@@ -61,6 +69,16 @@ internal sealed partial class LaneSet : IAsyncDisposable
 
     /// <summary>Entries that are held now.</summary>
     public int Running => _held.Count;
+
+    /// <summary>Begins with what the store has, and looks for what others put into it if it is shared.</summary>
+    /// <exception cref="StoreException">It cannot be read, and is this daemon's own; one that is shared and away is looked at again.</exception>
+    public async Task BeginAsync()
+    {
+        if (Store.LookEvery is { } every) _looks = Time.CreateTimer(_ => Follow(LookAsync()), null, TimeSpan.Zero, every);
+        else
+            foreach (var lane in await Store.LanesAsync().ConfigureAwait(false))
+                if (_work.Takes(lane)) Wake(lane);
+    }
 
     /// <summary>There is, or may be, something in a lane.</summary>
     public void Wake(LaneKey key)
@@ -106,6 +124,7 @@ internal sealed partial class LaneSet : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (_looks is { } looks) await looks.DisposeAsync().ConfigureAwait(false);
         await _renewal.DisposeAsync().ConfigureAwait(false);
         await StopAsync().ConfigureAwait(false);
         await _abandon.CancelAsync().ConfigureAwait(false);
@@ -158,7 +177,7 @@ internal sealed partial class LaneSet : IAsyncDisposable
         {
             try
             {
-                var additions = await Store.EndAsync(claimed.Number, ending).ConfigureAwait(false);
+                var additions = await Store.EndAsync(claimed, ending).ConfigureAwait(false);
                 _work.Ended(claimed, ending, additions);
                 break;
             }
@@ -178,6 +197,24 @@ internal sealed partial class LaneSet : IAsyncDisposable
         var now = Time.GetUtcNow().UtcTicks;
         var last = Interlocked.Read(ref _lastReport);
         if (now - last >= 10 * TimeSpan.TicksPerSecond && Interlocked.CompareExchange(ref _lastReport, now, last) == last) StoreFailed(_logger, failure.Message);
+    }
+
+    private async Task LookAsync()
+    {
+        if (Interlocked.Exchange(ref _isLooking, 1) != 0) return;
+        try
+        {
+            foreach (var lane in await Store.LanesAsync(_work.LeaveToOthers).ConfigureAwait(false))
+                if (_work.Takes(lane)) Wake(lane);
+        }
+        catch (StoreException)
+        {
+            // Whoever has something to say to it says so; the next look is soon.
+        }
+        finally
+        {
+            Volatile.Write(ref _isLooking, 0);
+        }
     }
 
     private async Task RenewAsync()

@@ -6,7 +6,7 @@ namespace Stint.Deliveries.Storage;
 /// <summary>
 /// Bodies too large for the database: a file each, durable before the entry that names it is, removed after it. A database would copy them twice (its log, its pages) and hold them in memory for that.
 /// </summary>
-internal sealed class BodyFiles
+internal sealed class BodyFiles : IBodyStore
 {
     private readonly string _folder;
     private readonly long _reserve;
@@ -21,12 +21,7 @@ internal sealed class BodyFiles
         Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Copies a body into a new file, which is on disk when the task ends.</summary>
-    /// <param name="body">Read to its end.</param>
-    /// <param name="room">Bytes that there is room for.</param>
-    /// <returns>The file's name and length; null when there is no room.</returns>
-    /// <exception cref="StoreException">The disk is full.</exception>
-    /// <exception cref="IOException">The body cannot be read, or not be written.</exception>
+    /// <inheritdoc/>
     public async Task<(string Name, long Length)?> WriteAsync(PipeReader body, long room)
     {
         var name = Guid.NewGuid().ToString("N");
@@ -90,9 +85,18 @@ internal sealed class BodyFiles
         }
     }
 
-    /// <summary>Opens a body.</summary>
-    /// <exception cref="IOException">It is not there.</exception>
-    public FileStream Open(string name) => new(Path.Combine(_folder, name), new FileStreamOptions { Access = FileAccess.Read, Options = FileOptions.Asynchronous | FileOptions.SequentialScan, BufferSize = 0 });
+    /// <inheritdoc/>
+    public Task<FileStream> OpenAsync(string name)
+    {
+        try
+        {
+            return Task.FromResult(new FileStream(Path.Combine(_folder, name), new FileStreamOptions { Access = FileAccess.Read, Options = FileOptions.Asynchronous | FileOptions.SequentialScan, BufferSize = 0 }));
+        }
+        catch (IOException failure)
+        {
+            return Task.FromException<FileStream>(failure);
+        }
+    }
 
     /// <summary>Removes a body; what cannot be removed now is by the next start's <see cref="Sweep"/>.</summary>
     public void Delete(string name)

@@ -10,7 +10,7 @@ namespace Stint.Deliveries.Storage;
 /// <param name="CallId">The call's identity.</param>
 /// <param name="Head">Everything but the body, as the owner of the kind writes it.</param>
 /// <param name="Body">The body; empty when it is in a file.</param>
-/// <param name="File">The body's file, by <see cref="BodyFiles"/>; null when the body is in <paramref name="Body"/>.</param>
+/// <param name="File">The body's file, by <see cref="IBodyStore"/>; null when the body is in <paramref name="Body"/>.</param>
 /// <param name="Length">Bytes of the body.</param>
 /// <param name="KeepsId">The identity is remembered for a while when it has been done: it is the caller's own, who may use it again for the same call.</param>
 /// <param name="Accepted">When it was accepted.</param>
@@ -32,7 +32,8 @@ internal sealed record Entry(
 /// <param name="Entry">The entry.</param>
 /// <param name="Attempts">Tries, the one that begins now included.</param>
 /// <param name="Failures">Tries that were the entry's own failures, not the platform's.</param>
-internal sealed record Claimed(long Number, Entry Entry, int Attempts, int Failures);
+/// <param name="Owner">Who holds it, as <see cref="Lease"/> said.</param>
+internal sealed record Claimed(long Number, Entry Entry, int Attempts, int Failures, string Owner);
 
 /// <summary>On whose behalf, and for how long, entries are held. Who does not renew in time has lost them to whoever asks next.</summary>
 /// <param name="Owner">The daemon's run.</param>

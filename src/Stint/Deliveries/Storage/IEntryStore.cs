@@ -14,8 +14,15 @@ internal interface IEntryStore : IAsyncDisposable
     /// <summary>Adds entries, all or none; the answer is for each.</summary>
     Task<IReadOnlyList<Addition>> AddAsync(IReadOnlyList<Entry> entries);
 
+    /// <summary>Transactions so far, and changes in them.</summary>
+    (long Commits, long Changes) Counters { get; }
+
+    /// <summary>Other daemons add entries and let go of them: how often to look for lanes that nobody here was told of; null when the store is this daemon's own.</summary>
+    TimeSpan? LookEvery { get; }
+
     /// <summary>Lanes that have entries to be done.</summary>
-    Task<IReadOnlyList<LaneKey>> LanesAsync();
+    /// <param name="waiting">Only those with an entry that has been due for so long and that nobody has taken; null = all.</param>
+    Task<IReadOnlyList<LaneKey>> LanesAsync(TimeSpan? waiting = null);
 
     /// <summary>Takes entries of a lane that are due, the oldest first, until their bodies get many.</summary>
     /// <param name="lane">The lane.</param>
@@ -30,8 +37,11 @@ internal interface IEntryStore : IAsyncDisposable
     /// <summary>Holds entries for longer.</summary>
     Task RenewAsync(IReadOnlyList<long> numbers, Lease lease);
 
-    /// <summary>Says how a try ended, and what became of what was to be added with it. An entry that somebody has removed meanwhile stays removed, and nothing is added.</summary>
-    Task<IReadOnlyList<Addition>> EndAsync(long number, Ending ending);
+    /// <summary>
+    /// Says how a try ended, and what became of what was to be added with it. An entry that somebody has removed meanwhile stays removed, and nothing is added. Who has lost the lease to another may
+    /// still say that it is done; anything else is the other's to say.
+    /// </summary>
+    Task<IReadOnlyList<Addition>> EndAsync(Claimed claimed, Ending ending);
 
     /// <summary>Makes dead letters of what waits for a function, deliveries excepted. Says how many.</summary>
     Task<int> BuryCallsAsync(FunctionName function, string reason);

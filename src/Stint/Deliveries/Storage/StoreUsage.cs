@@ -53,4 +53,23 @@ internal sealed class FunctionUsage
         Interlocked.Add(ref count, sign);
         Interlocked.Add(ref _bytes, sign * bytes);
     }
+    /// <summary>Counts many at once.</summary>
+    public void Add(long calls, long deadCalls, long deliveries, long deadDeliveries, long bytes)
+    {
+        Interlocked.Add(ref _calls, calls);
+        Interlocked.Add(ref _deadCalls, deadCalls);
+        Interlocked.Add(ref _deliveries, deliveries);
+        Interlocked.Add(ref _deadDeliveries, deadDeliveries);
+        Interlocked.Add(ref _bytes, bytes);
+    }
+
+    /// <summary>As somebody else has counted.</summary>
+    public void Set(long calls, long deadCalls, long deliveries, long deadDeliveries, long bytes)
+    {
+        Interlocked.Exchange(ref _calls, calls);
+        Interlocked.Exchange(ref _deadCalls, deadCalls);
+        Interlocked.Exchange(ref _deliveries, deliveries);
+        Interlocked.Exchange(ref _deadDeliveries, deadDeliveries);
+        Interlocked.Exchange(ref _bytes, bytes);
+    }
 }

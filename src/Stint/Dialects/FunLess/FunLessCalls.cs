@@ -1,7 +1,7 @@
 // POST /v1/fn/{mod}/{fn}: a call of a function of any runtime.
 //
 //   1. the body: args (the function's body, {} without any) and scheduling
-//   2. the worker: there is one, this machine, and script or default policy say whether it may
+//   2. the worker: on one machine there is one, and script or default policy say whether it may; in a cluster they are asked again when the call is sent (Cluster/Dispatch/CallPlacer)
 //   3. the call goes the way of all calls; its answer, collected, becomes {"data":…}: JSON as it is, other texts as a JSON text, bytes that are no text in base64
 //   4. what is not an answer becomes an error in FunLess's words
 using System.Buffers;
@@ -50,6 +50,8 @@ internal sealed class FunLessCalls(Platform platform)
             CallId = CallId.Accept(context.Request.Headers["X-Call-Id"]),
             Headers = new HeaderList { { "Content-Type", "application/json" }, { "Accept", "application/json" } },
             Body = new ReadOnlySequence<byte>(args),
+            // With workers, who runs it is decided when it is sent.
+            Script = platform.Gateway?.Placer is null ? null : request.Scheduling?.Script,
             From = context.Connection.RemoteIpAddress,
             CallerGone = context.RequestAborted,
         };
@@ -85,6 +87,8 @@ internal sealed class FunLessCalls(Platform platform)
     };
 
     private const string NoWorker = "No worker available";
+
+    private static string Names(IReadOnlyList<WorkerSnapshot> workers) => workers.Count == 0 ? "there is none" : string.Join(", ", workers.Select(static worker => worker.Name));
 
     private static async Task<FunLessCallRequest> ReadAsync(HttpContext context)
     {
@@ -124,7 +128,7 @@ internal sealed class FunLessCalls(Platform platform)
                 throw FunLessRefusal.Bad("'scheduling.language' must be app or none");
         }
         var request = new SchedulingRequest(spec?.Tag, (spec?.CapacityKiB ?? DefaultCapacity) * 1024L);
-        WorkerSnapshot[] workers = [LocalWorker.Describe(platform)];
+        IReadOnlyList<WorkerSnapshot> workers = platform.Gateway?.Placer?.Describe() ?? [LocalWorker.Describe(platform)];
         var placement = script is null ? DefaultPolicy.Choose(request, workers, Random.Shared) : AppPolicy.Choose(script, request, workers, Random.Shared);
         switch (placement.Fault)
         {
@@ -133,7 +137,7 @@ internal sealed class FunLessCalls(Platform platform)
                 throw new FunLessRefusal(StatusCodes.Status500InternalServerError, $"the script {scheduling!.Script} has neither the function's tag nor a tag '{AppScript.DefaultTag}'", "Something went wrong: :no_matching_tag");
             case PlacementFault.NoWorkers or PlacementFault.NoValidWorkers:
                 throw new FunLessRefusal(StatusCodes.Status503ServiceUnavailable,
-                    script is null ? $"this machine ({LocalWorker.Name}) has less memory available than the function's capacity" : $"the script {scheduling!.Script} lets no worker take the call now; the only one here is {LocalWorker.Name}", NoWorker);
+                    script is null ? $"no worker has the function's capacity available ({Names(workers)})" : $"the script {scheduling!.Script} lets no worker take the call now; there are: {Names(workers)}", NoWorker);
         }
     }
 

@@ -154,7 +154,7 @@ internal sealed class FunLessFunctions(Platform platform, FunLessModules modules
     private async Task DeployAsync(HttpContext context, FunctionName name, FunLessForm form, FunctionSpec spec)
     {
         await using var module = File.OpenRead(form.File!);
-        await platform.DeployAsync(name, FunctionToml.Write(spec), new CodeSource.Module(module), static _ => { }, context.RequestAborted).ConfigureAwait(false);
+        await platform.DeployAsync(name, FunctionToml.Write(spec), new CodeSource.Module(module), static _ => { }, context.RequestAborted, waitForWorkers: form["wait_for_workers"] is not "false").ConfigureAwait(false);
     }
 
     private static Task AnswerAsync(HttpContext context, int status, FunctionName name, Change change)

@@ -65,7 +65,7 @@ internal sealed class FunLessRoutes(Platform platform, SubjectStore subjects, Su
         var json = FunLessJson.Default;
         return description.Takes(
                 new ApiField("name", "The function's name, in an update its new one"), new ApiField("code", "The .wasm file", IsFile: true), new ApiField("events", "JSON: an array of events", IsRequired: false),
-                new ApiField("sinks", "JSON: an array of sinks", IsRequired: false), new ApiField("metadata", "JSON: tag and capacity (KB)", IsRequired: false), new ApiField("wait_for_workers", "Accepted; the answer always waits", IsRequired: false))
+                new ApiField("sinks", "JSON: an array of sinks", IsRequired: false), new ApiField("metadata", "JSON: tag and capacity (KB)", IsRequired: false), new ApiField("wait_for_workers", "Whether the answer waits until all workers of a cluster have it; true", IsRequired: false))
             .Answer(status, done, json.FunLessFunctionAnswer).Answer(207, $"{done}, but not every event or sink", json.FunLessFunctionAnswer).Answer(400, "A field is missing or cannot be read, or the module is refused", json.FunLessFault)
             .Answer(404, "No such module or function", json.FunLessFault).Answer(422, "The name is none, or taken", json.FunLessInvalid);
     }

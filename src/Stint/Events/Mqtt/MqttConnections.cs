@@ -5,7 +5,8 @@ namespace Stint.Events.Mqtt;
 /// <summary>What is wanted of one account.</summary>
 /// <param name="Subscriptions">By filter; empty when it only publishes.</param>
 /// <param name="Routes">Where its messages go.</param>
-internal sealed record MqttWish(IReadOnlyDictionary<string, MqttSubscription> Subscriptions, RouteTable Routes);
+/// <param name="IsMine">This daemon is to receive them; else another one does, and this one only publishes.</param>
+internal sealed record MqttWish(IReadOnlyDictionary<string, MqttSubscription> Subscriptions, RouteTable Routes, bool IsMine = true);
 
 /// <summary>The connections to brokers: one for each account that some function uses. One that only publishes is made when it first does.</summary>
 internal sealed partial class MqttConnections : IAsyncDisposable
@@ -19,6 +20,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
     private readonly Func<RouteTable, IReadOnlyList<MqttMessage>, TimeSpan, CancellationToken, Task<string?>> _receive;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly IEventShare? _share;
     private bool _stopped;
 
     /// <param name="daemon">What tells this daemon from others.</param>
@@ -27,8 +29,10 @@ internal sealed partial class MqttConnections : IAsyncDisposable
     /// <param name="receive">Takes messages over, by the routes of their account, within a time.</param>
     /// <param name="time">Measures.</param>
     /// <param name="logger">The daemon's log.</param>
-    public MqttConnections(string daemon, long maxBody, SecretStore secrets, Func<RouteTable, IReadOnlyList<MqttMessage>, TimeSpan, CancellationToken, Task<string?>> receive, TimeProvider time, ILogger<MqttConnections> logger)
+    /// <param name="share">Other daemons receive for the same accounts in turn: what is received has one client id, whoever it is, and what is published another; null = there are none.</param>
+    public MqttConnections(string daemon, long maxBody, SecretStore secrets, Func<RouteTable, IReadOnlyList<MqttMessage>, TimeSpan, CancellationToken, Task<string?>> receive, TimeProvider time, ILogger<MqttConnections> logger, IEventShare? share = null)
     {
+        _share = share;
         // Topic and properties come on top of the body; MQTT's own limit is 256 MiB.
         (_daemon, _maxPacket, _secrets, _receive, _time, _logger) = (daemon, (int)Math.Min(maxBody + 128 * 1024, 268_435_455), secrets, receive, time, logger);
     }
@@ -38,7 +42,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
     {
         get
         {
-            lock (_lock) return [.. _lines.Where(static line => line.Value.Connection is not null).Select(static line => (line.Key, line.Value.Connection!))];
+            lock (_lock) return [.. _lines.SelectMany(static line => new[] { line.Value.Connection, line.Value.Publisher }.OfType<MqttConnection>().Select(connection => (line.Key, connection)))];
         }
     }
 
@@ -52,12 +56,21 @@ internal sealed partial class MqttConnections : IAsyncDisposable
             {
                 _lines.Remove(account);
                 if (line.Connection is { } connection) Close_NeedsLock(connection, forget: true);
+                if (line.Publisher is { } publisher) Close_NeedsLock(publisher, forget: true);
             }
             foreach (var (account, wish) in wishes)
             {
                 if (!_lines.TryGetValue(account, out var line)) _lines[account] = line = new Line { Problem = Conflict_NeedsLock(account) };
                 // Routes first: a message must find them.
                 line.Routes = wish.Routes;
+                line.IsMine = wish.IsMine;
+                if (!wish.IsMine)
+                {
+                    // Not forgotten: the broker keeps what comes for whoever takes over.
+                    if (line.Connection is { } lost) Close_NeedsLock(lost, forget: false);
+                    line.Connection = null;
+                    continue;
+                }
                 if (line.Connection is null && wish.Subscriptions.Count > 0) Open_NeedsLock(account, line);
                 line.Connection?.Want(wish.Subscriptions);
             }
@@ -70,6 +83,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
         lock (_lock)
         {
             if (!_lines.TryGetValue(account, out var line)) return new MqttState(false, "nothing is deployed that uses it", []);
+            if (!line.IsMine && line.Problem is null) return new MqttState(false, "another gateway receives it", []);
             return line.Problem is { } problem ? new MqttState(false, problem, []) : line.Connection?.State ?? new MqttState(false, null, []);
         }
     }
@@ -81,9 +95,18 @@ internal sealed partial class MqttConnections : IAsyncDisposable
         lock (_lock)
         {
             if (_stopped || !_lines.TryGetValue(account, out var line)) return new PublishResult("the connection is being closed");
-            if (line.Connection is null && line.Problem is null) Open_NeedsLock(account, line);
-            if (line.Connection is null) return new PublishResult(line.Problem);
-            connection = line.Connection;
+            if (_share is not null)
+            {
+                if (line.Publisher is null && line.Problem is null) OpenPublisher_NeedsLock(account, line);
+                if (line.Publisher is null) return new PublishResult(line.Problem);
+                connection = line.Publisher;
+            }
+            else
+            {
+                if (line.Connection is null && line.Problem is null) Open_NeedsLock(account, line);
+                if (line.Connection is null) return new PublishResult(line.Problem);
+                connection = line.Connection;
+            }
         }
         return await connection.PublishAsync(publication, limit, cancellationToken).ConfigureAwait(false);
     }
@@ -96,23 +119,34 @@ internal sealed partial class MqttConnections : IAsyncDisposable
         {
             _stopped = true;
             foreach (var line in _lines.Values)
+            {
                 if (line.Connection is { } connection) Close_NeedsLock(connection, forget: false);
+                if (line.Publisher is { } publisher) Close_NeedsLock(publisher, forget: false);
+            }
             _lines.Clear();
             closing = [.. _closing];
         }
         await Task.WhenAll(closing).ConfigureAwait(false);
     }
 
+    private void OpenPublisher_NeedsLock(MqttAccount account, Line line)
+    {
+        if (IsUsable_NeedsLock(account, line)) line.Publisher = new MqttConnection(account.Broker.Describe(), () => SettingsOf(account, account.PublisherId(_daemon)), static (_, _) => Task.FromResult<string?>(null), _time, _logger);
+    }
+
+    private bool IsUsable_NeedsLock(MqttAccount account, Line line)
+    {
+        if (line.Problem is not null) return false;
+        if (Libmosquitto.Problem is not { } problem) return true;
+        line.Problem = problem;
+        Unusable(_logger, account.Broker.Describe(), problem);
+        return false;
+    }
+
     private void Open_NeedsLock(MqttAccount account, Line line)
     {
-        if (line.Problem is not null) return;
-        if (Libmosquitto.Problem is { } problem)
-        {
-            line.Problem = problem;
-            Unusable(_logger, account.Broker.Describe(), problem);
-            return;
-        }
-        line.Connection = new MqttConnection(account.Broker.Describe(), () => SettingsOf(account), (batch, stop) => _receive(line.Routes, batch, account.Broker.KeepAlive / 2, stop), _time, _logger);
+        if (!IsUsable_NeedsLock(account, line)) return;
+        line.Connection = new MqttConnection(account.Broker.Describe(), () => SettingsOf(account, account.ClientId(_share is null ? _daemon : $"cluster\n{_share.Identity}")), (batch, stop) => _receive(line.Routes, batch, account.Broker.KeepAlive / 2, stop), _time, _logger);
     }
 
     private void Close_NeedsLock(MqttConnection connection, bool forget)
@@ -133,7 +167,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
         return problem;
     }
 
-    private MosquittoSettings SettingsOf(MqttAccount account)
+    private MosquittoSettings SettingsOf(MqttAccount account, string clientId)
     {
         var password = account.Broker.Password?.Text;
         if (account.Broker.Password?.Secret is { } secret)
@@ -141,7 +175,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
             password = _secrets.ReadText(account.Module, secret)
                 ?? throw new IOException($"the password is the secret {secret}, which does not exist in the module {account.Module}; make it, for instance: faas-cli secret create {secret}");
         }
-        return new MosquittoSettings(account.Broker, account.ClientId(_daemon), password, MqttConnection.ReceiveMaximum, _maxPacket);
+        return new MosquittoSettings(account.Broker, clientId, password, MqttConnection.ReceiveMaximum, _maxPacket);
     }
 
     /// <summary>An account that is in use.</summary>
@@ -149,6 +183,12 @@ internal sealed partial class MqttConnections : IAsyncDisposable
     {
         /// <summary>Null until it is needed.</summary>
         public MqttConnection? Connection { get; set; }
+
+        /// <summary>The connection that publishes where receiving is another daemon's turn, or may be; null until it is needed.</summary>
+        public MqttConnection? Publisher { get; set; }
+
+        /// <summary>This daemon receives.</summary>
+        public bool IsMine { get; set; } = true;
 
         /// <summary>Where messages go; read by the connection's thread.</summary>
         public RouteTable Routes

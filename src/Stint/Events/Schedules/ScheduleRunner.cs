@@ -1,5 +1,6 @@
 // Each schedule knows the last time that it was due and was dealt with; it is on disk (ScheduleLog). A run's call has an id that is made of schedule and time, so that a run which was taken over
-// just before the daemon was killed is known when it is tried again, and is not run twice.
+// just before the daemon was killed is known when it is tried again, and is not run twice. Where several daemons know of the same schedules, each is one daemon's at a time (IEventShare), and what was
+// dealt with is kept where all of them find it.
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
@@ -41,6 +42,7 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
     private readonly FunctionLogs _logs;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly IEventShare? _share;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _running = Task.CompletedTask;
 
@@ -50,8 +52,9 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
     /// <param name="logs">Functions' logs.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public ScheduleRunner(Func<Invocation, ValueTask<Reply?>> accept, ConcurrentDictionary<FunctionName, EventCounters> counters, ScheduleLog log, FunctionLogs logs, TimeProvider time, ILogger<ScheduleRunner> logger) =>
-        (_accept, _counters, _log, _logs, _time, _logger) = (accept, counters, log, logs, time, logger);
+    /// <param name="share">Which schedules are this daemon's, instead of <paramref name="log"/>; null = all.</param>
+    public ScheduleRunner(Func<Invocation, ValueTask<Reply?>> accept, ConcurrentDictionary<FunctionName, EventCounters> counters, ScheduleLog log, FunctionLogs logs, TimeProvider time, ILogger<ScheduleRunner> logger, IEventShare? share = null) =>
+        (_accept, _counters, _log, _logs, _time, _logger, _share) = (accept, counters, log, logs, time, logger, share);
 
     /// <summary>Sets a function's schedules. One that is new begins now; one that was there goes on.</summary>
     public void Set(FunctionName function, IReadOnlyList<EventSpec.Schedule> schedules)
@@ -60,13 +63,23 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
         {
             var wanted = schedules.DistinctBy(schedule => KeyOf(function, schedule)).ToDictionary(schedule => KeyOf(function, schedule));
             var gone = _entries.Where(entry => entry.Value.Function == function && !wanted.ContainsKey(entry.Key)).Select(static entry => entry.Key).ToList();
-            foreach (var key in gone) _entries.Remove(key);
+            foreach (var key in gone)
+            {
+                // By whoever has it: nobody else writes of it.
+                if (_share?.IsMine(key) == true) _ = _share.ForgetAsync(key); // never faults
+                _entries.Remove(key);
+            }
             foreach (var (key, schedule) in wanted)
             {
-                var last = _entries.GetValueOrDefault(key)?.Last ?? _log.Find(key) ?? _time.GetUtcNow();
-                _entries[key] = new Entry(function, schedule, last);
+                if (_share is not null && _entries.TryGetValue(key, out var known))
+                {
+                    _entries[key] = known with { Schedule = schedule };
+                    continue;
+                }
+                var last = _entries.GetValueOrDefault(key)?.Last ?? (_share is null ? _log.Find(key) : null) ?? _time.GetUtcNow();
+                _entries[key] = new Entry(function, schedule, last, IsBegun: _share is null);
             }
-            _log.Update(_entries.ToDictionary(static entry => entry.Key, static entry => entry.Value.Last), keepOthers: !IsRunning);
+            if (_share is null) _log.Update(_entries.ToDictionary(static entry => entry.Key, static entry => entry.Value.Last), keepOthers: !IsRunning);
             Changed_NeedsLock();
         }
     }
@@ -75,6 +88,12 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
     public void Begin()
     {
         lock (_lock) _running = Task.Run(RunAsync);
+    }
+
+    /// <summary>Looks again which schedules are this daemon's.</summary>
+    public void Look()
+    {
+        lock (_lock) Changed_NeedsLock();
     }
 
     /// <summary>When a schedule is due next; null when it is unknown or never is again.</summary>
@@ -142,10 +161,15 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
     /// <summary>Runs a schedule if it is due; says how long it is until it is due next.</summary>
     private async Task<TimeSpan> DealWithAsync(string key, Entry entry)
     {
+        if (_share is not null && await TakePartAsync(_share, key, entry).ConfigureAwait(false) is { } pause) return pause;
         var (cron, zone) = (entry.Schedule.Cron, entry.Schedule.Zone);
         var now = _time.GetUtcNow();
         // The clock was set back: what is done is not done again, but a wrong clock of once must not stop a schedule for years.
-        if (entry.Last > now + TimeSpan.FromDays(1)) Done(key, entry, now);
+        if (entry.Last > now + TimeSpan.FromDays(1))
+        {
+            await DoneAsync(key, entry, now, isCorrection: true).ConfigureAwait(false);
+            return TimeSpan.Zero;
+        }
         if (CronClock.Next(cron, zone, entry.Last) is not { } due) return LongestWait;
         if (due > now) return due - now;
         var last = now - due > Late ? LastDue(cron, zone, due, now) : due;
@@ -153,7 +177,7 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
         {
             CountersOf(entry).Lose();
             _logs.Append(entry.Function, "", "system", $"the run of {cron} that was due at {Text(last)} was missed; missed = \"once\" would make up for it");
-            Done(key, entry, last);
+            await DoneAsync(key, entry, last).ConfigureAwait(false);
             return TimeSpan.Zero;
         }
         var refusal = await _accept(CallOf(entry, last)).ConfigureAwait(false);
@@ -169,8 +193,35 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
             CountersOf(entry).Reject();
             _logs.Append(entry.Function, "", "system", $"the run of {cron} that was due at {Text(last)} is rejected: {refusal.Error}");
         }
-        Done(key, entry, last);
+        await DoneAsync(key, entry, last).ConfigureAwait(false);
         return TimeSpan.Zero;
+    }
+
+    /// <summary>Sees whether a schedule is this daemon's, and until when others have dealt with it; null when it can be dealt with now, else when to look again.</summary>
+    private async Task<TimeSpan?> TakePartAsync(IEventShare share, string key, Entry entry)
+    {
+        if (!share.IsMine(key))
+        {
+            if (entry.IsBegun) Replace(key, entry, entry with { IsBegun = false, Unsaved = null });
+            return LongestWait;
+        }
+        try
+        {
+            if (entry.Unsaved is { } unsaved)
+            {
+                await share.DoneAsync(key, unsaved, isCorrection: false).ConfigureAwait(false);
+                Replace(key, entry, entry with { Unsaved = null });
+                return TimeSpan.Zero;
+            }
+            if (entry.IsBegun) return null;
+            Replace(key, entry, entry with { Last = await share.BeginAsync(key, entry.Function.ToString(), entry.Last).ConfigureAwait(false), IsBegun = true });
+            return TimeSpan.Zero;
+        }
+        catch (IOException)
+        {
+            // Whoever has the share says that it is away.
+            return RetryPause;
+        }
     }
 
     /// <summary>The last time up to now that it was due, without going through all of them.</summary>
@@ -189,13 +240,27 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
         return last;
     }
 
-    private void Done(string key, Entry entry, DateTimeOffset last)
+    private async Task DoneAsync(string key, Entry entry, DateTimeOffset last, bool isCorrection = false)
+    {
+        var isSaved = true;
+        try
+        {
+            if (_share is not null) await _share.DoneAsync(key, last, isCorrection).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            isSaved = false;
+        }
+        Replace(key, entry, entry with { Last = last, Unsaved = isSaved ? null : last });
+    }
+
+    private void Replace(string key, Entry entry, Entry with)
     {
         lock (_lock)
         {
             if (!_entries.TryGetValue(key, out var current) || !ReferenceEquals(current, entry)) return;
-            _entries[key] = entry with { Last = last };
-            _log.Update(_entries.ToDictionary(static e => e.Key, static e => e.Value.Last), keepOthers: false);
+            _entries[key] = with;
+            if (_share is null) _log.Update(_entries.ToDictionary(static e => e.Key, static e => e.Value.Last), keepOthers: false);
         }
     }
 
@@ -222,7 +287,9 @@ internal sealed partial class ScheduleRunner : IAsyncDisposable
     /// <param name="Function">Whose.</param>
     /// <param name="Schedule">When.</param>
     /// <param name="Last">Up to here everything has been dealt with.</param>
-    private sealed record Entry(FunctionName Function, EventSpec.Schedule Schedule, DateTimeOffset Last);
+    /// <param name="IsBegun">It is known until when others have dealt with it.</param>
+    /// <param name="Unsaved">The share does not know yet that it has been dealt with until then.</param>
+    private sealed record Entry(FunctionName Function, EventSpec.Schedule Schedule, DateTimeOffset Last, bool IsBegun = true, DateTimeOffset? Unsaved = null);
 
     [LoggerMessage(720, LogLevel.Warning, "{Function}'s run of {Cron} cannot be taken over now, and is tried again for a minute: {Problem}")]
     private static partial void NotTakenOver(ILogger logger, FunctionName function, string cron, string problem);

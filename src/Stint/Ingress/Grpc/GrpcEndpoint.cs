@@ -43,6 +43,9 @@ internal sealed class GrpcEndpoint : IAsyncDisposable
     /// <summary>From now on the health service says SERVING.</summary>
     public void Ready() => _serving.Set(isServing: true);
 
+    /// <summary>The health service says that the functions are soon out of service.</summary>
+    public void Leave() => _serving.Set(isServing: false);
+
     /// <summary>The health service says NOT_SERVING, streams without an end of their own are ended, no more calls are accepted; then waits for running ones until the token fires.</summary>
     public Task StopAsync(CancellationToken cancellationToken)
     {

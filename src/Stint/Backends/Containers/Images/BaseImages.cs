@@ -16,7 +16,7 @@ namespace Stint.Backends.Containers.Images;
 /// <param name="time">For limits.</param>
 internal sealed class BaseImages(EngineClient engine, TimeProvider time)
 {
-    private static readonly TimeSpan TrialLimit = TimeSpan.FromSeconds(60);
+    private readonly ProvenImages _proven = new(engine, time);
 
     /// <summary>Makes one out of this host's own files.</summary>
     /// <param name="runtime">Which runtime.</param>
@@ -81,7 +81,7 @@ internal sealed class BaseImages(EngineClient engine, TimeProvider time)
     {
         onStep($"looking at {image}");
         await engine.Images.InspectAsync(image, cancellationToken).ConfigureAwait(false);
-        return await TryAndNameAsync(runtime, name, onStep, async passing =>
+        return await _proven.MakeAsync(TrialOf(runtime), name, onStep, async passing =>
         {
             // Its own labels stay, ours come on top; an image is known by them.
             var context = Dockerfile.Alone($"FROM {image}", cancellationToken);
@@ -89,117 +89,26 @@ internal sealed class BaseImages(EngineClient engine, TimeProvider time)
         }, cancellationToken).ConfigureAwait(false);
     }
 
-    private Task<BaseImage> ImportAsync(Runtime runtime, Stream archive, string name, IReadOnlyDictionary<string, string> labels, Action<string> onStep, CancellationToken cancellationToken) =>
-        TryAndNameAsync(runtime, name, onStep, async passing =>
-        {
-            var (repository, tag) = ImageName.Split(passing);
-            await using (archive.ConfigureAwait(false))
-                return await engine.Images.ImportAsync(archive, repository, tag, labels.Select(static label => $"LABEL {label.Key}={label.Value}"), cancellationToken).ConfigureAwait(false);
-        }, cancellationToken);
-
-    // Under a passing name until it has been tried: a base image that does not work must not take the place of one that does.
-    private async Task<BaseImage> TryAndNameAsync(Runtime runtime, string name, Action<string> onStep, Func<string, Task<string>> make, CancellationToken cancellationToken)
-    {
-        var passing = $"stint/unproved:{Guid.NewGuid():N}";
-        try
-        {
-            var id = await make(passing).ConfigureAwait(false);
-            onStep("trying it");
-            var version = await TryAsync(runtime, id, cancellationToken).ConfigureAwait(false);
-            var before = await FindOwnAsync(name, cancellationToken).ConfigureAwait(false);
-            var (repository, tag) = ImageName.Split(name);
-            await engine.Images.TagAsync(id, repository, tag, cancellationToken).ConfigureAwait(false);
-            if (before is not null && before != id) await RemoveUnusedAsync(before, cancellationToken).ConfigureAwait(false);
-            return new BaseImage(name, id, version, (await engine.Images.InspectAsync(id, cancellationToken).ConfigureAwait(false)).Size);
-        }
-        finally
-        {
-            // Also when the user has had enough: the name, and with it the image if it got no other.
-            await engine.Images.RemoveAsync(passing, force: false, CancellationToken.None).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>The id of the image of that name, if Stint made it.</summary>
-    private async Task<string?> FindOwnAsync(string name, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var image = await engine.Images.InspectAsync(name, cancellationToken).ConfigureAwait(false);
-            return image.RepoTags.Count == 1 && image.Config?.Labels.ContainsKey(ImageLabels.Kind) == true ? image.Id : null;
-        }
-        catch (EngineException none) when (none.Fault is EngineFault.NoImage)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>What had the name before; it stays while others are built on it or containers run from it.</summary>
-    private async Task RemoveUnusedAsync(string id, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await engine.Images.RemoveAsync(id, force: false, cancellationToken).ConfigureAwait(false);
-        }
-        catch (EngineException used) when (used.Fault is EngineFault.Conflict)
-        {
-            // 'stint image rm' when they are gone
-        }
-    }
-
     /// <summary>Runs an image's interpreter.</summary>
     /// <returns>What it says of itself: <c>Python 3.11.2</c>.</returns>
     /// <exception cref="IOException">It has none that works; the message says what happened.</exception>
-    public async Task<string> TryAsync(Runtime runtime, string image, CancellationToken cancellationToken)
-    {
-        // A binary function's own interpreter is the shell; python3 runs beside it.
-        string[] command = runtime switch
-        {
-            Runtime.NodeJs => ["node", "--version"],
-            Runtime.Binary => ["sh", "-c", "exec python3 --version"],
-            _ => ["python3", "--version"],
-        };
-        var settings = new ContainerSettings
-        {
-            Image = image, Entrypoint = [""], Cmd = command, User = "65534:65534", Labels = new Dictionary<string, string> { [ContainerLabels.Role] = ContainerLabels.BuildRole },
-            HostConfig = new HostConfig { NetworkMode = "none", CapDrop = ["ALL"], SecurityOpt = ["no-new-privileges"], ReadonlyRootfs = true },
-        };
-        var container = await engine.Containers.CreateAsync(null, settings, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            using var limit = new CancellationTokenSource(TrialLimit, time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-            await engine.Containers.StartAsync(container.Id, either.Token).ConfigureAwait(false);
-            var code = await engine.Containers.WaitAsync(container.Id, either.Token).ConfigureAwait(false);
-            var output = await ReadAllAsync(container.Id, either.Token).ConfigureAwait(false);
-            return code == 0 ? output : throw new IOException($"the image does not work as a base of {ImageName.WordOf(runtime)}: '{string.Join(' ', command)}' ended with {code} in it: {output}");
-        }
-        catch (EngineException failure) when (failure.Fault is EngineFault.Rejected or EngineFault.Failed or EngineFault.NoContainer)
-        {
-            throw new IOException($"the image does not work as a base of {ImageName.WordOf(runtime)}: '{string.Join(' ', command)}' cannot be run in it: {failure.EngineMessage}", failure);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new IOException($"the image does not work as a base of {ImageName.WordOf(runtime)}: '{string.Join(' ', command)}' did not end within {TrialLimit.TotalSeconds:0} s in it");
-        }
-        finally
-        {
-            await engine.Containers.RemoveAsync(container.Id, CancellationToken.None).ConfigureAwait(false);
-        }
-    }
+    public Task<string> TryAsync(Runtime runtime, string image, CancellationToken cancellationToken) => _proven.TryAsync(TrialOf(runtime), image, cancellationToken);
 
-    private async Task<string> ReadAllAsync(string container, CancellationToken cancellationToken)
+    // A binary function's own interpreter is the shell; python3 runs beside it.
+    private static ImageTrial TrialOf(Runtime runtime) => new($"a base of {ImageName.WordOf(runtime)}", runtime switch
     {
-        const int enough = 4096;
-        var text = new System.Text.StringBuilder();
-        await using var output = await engine.Containers.OpenLogsAsync(container, default, cancellationToken).ConfigureAwait(false);
-        while (text.Length < enough && await output.ReadAsync(cancellationToken).ConfigureAwait(false) is { } piece) text.Append(System.Text.Encoding.UTF8.GetString(piece.Bytes.Span));
-        return text.ToString().Trim();
-    }
+        Runtime.NodeJs => ["node", "--version"],
+        Runtime.Binary => ["sh", "-c", "exec python3 --version"],
+        _ => ["python3", "--version"],
+    });
+
+    private Task<BaseImage> ImportAsync(Runtime runtime, Stream archive, string name, IReadOnlyDictionary<string, string> labels, Action<string> onStep, CancellationToken cancellationToken) =>
+        _proven.ImportAsync(TrialOf(runtime), archive, name, labels.Select(static label => $"LABEL {label.Key}={label.Value}"), onStep, cancellationToken);
 }
 
-/// <summary>A base image that was made.</summary>
+/// <summary>An image that was made and has been tried.</summary>
 /// <param name="Name">Name and tag.</param>
 /// <param name="Id">Id.</param>
-/// <param name="Version">What its interpreter says of itself: <c>Python 3.11.2</c>.</param>
+/// <param name="Version">What its program says of itself: <c>Python 3.11.2</c>.</param>
 /// <param name="Size">Bytes.</param>
 internal sealed record BaseImage(string Name, string Id, string Version, long Size);

@@ -46,13 +46,7 @@ internal static class HostRootfs
     {
         var rootfs = new Rootfs();
         AddCommon(rootfs, scratch);
-        rootfs.AddHost(interpreter);
-        // In the image it is found by its name, wherever it lies.
-        var name = runtime == Runtime.NodeJs ? "node" : "python3";
-        if (!rootfs.Has($"/usr/bin/{name}")) rootfs.AddLink($"/usr/local/bin/{name}", interpreter);
-        if (HostPrograms.InstallationOf(interpreter) is { } installation) rootfs.AddHostTree(installation, NotPython);
-        if (runtime != Runtime.NodeJs) await AddPythonAsync(rootfs, interpreter, withPackages: withPackageTools && runtime == Runtime.Python3, cancellationToken).ConfigureAwait(false);
-        else if (withPackageTools) AddNpm(rootfs, interpreter);
+        await AddInterpreterAsync(rootfs, runtime, interpreter, withPackageTools, cancellationToken).ConfigureAwait(false);
         if (python is not null && python != interpreter)
         {
             rootfs.AddHost(python);
@@ -61,6 +55,34 @@ internal static class HostRootfs
         AddTools(rootfs);
         foreach (var library in await SharedLibraries.OfAsync(rootfs.Files, cancellationToken).ConfigureAwait(false)) rootfs.AddHost(library);
         return rootfs;
+    }
+
+    /// <summary>Gathers what several runtimes need, and what somebody adds to that.</summary>
+    /// <param name="interpreters">The runtimes with the absolute paths of their interpreters.</param>
+    /// <param name="add">Adds the rest; shared libraries of it come by themselves.</param>
+    /// <param name="scratch">As above.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="IOException">A file cannot be read, or a program is missing.</exception>
+    public static async Task<Rootfs> GatherAsync(IEnumerable<(Runtime Runtime, string Path)> interpreters, Func<Rootfs, Task> add, string scratch, CancellationToken cancellationToken)
+    {
+        var rootfs = new Rootfs();
+        AddCommon(rootfs, scratch);
+        foreach (var (runtime, path) in interpreters) await AddInterpreterAsync(rootfs, runtime, path, withPackageTools: true, cancellationToken).ConfigureAwait(false);
+        AddTools(rootfs);
+        await add(rootfs).ConfigureAwait(false);
+        foreach (var library in await SharedLibraries.OfAsync(rootfs.Files, cancellationToken).ConfigureAwait(false)) rootfs.AddHost(library);
+        return rootfs;
+    }
+
+    private static async Task AddInterpreterAsync(Rootfs rootfs, Runtime runtime, string interpreter, bool withPackageTools, CancellationToken cancellationToken)
+    {
+        rootfs.AddHost(interpreter);
+        // In the image it is found by its name, wherever it lies.
+        var name = runtime == Runtime.NodeJs ? "node" : "python3";
+        if (!rootfs.Has($"/usr/bin/{name}")) rootfs.AddLink($"/usr/local/bin/{name}", interpreter);
+        if (HostPrograms.InstallationOf(interpreter) is { } installation) rootfs.AddHostTree(installation, NotPython);
+        if (runtime != Runtime.NodeJs) await AddPythonAsync(rootfs, interpreter, withPackages: withPackageTools && runtime == Runtime.Python3, cancellationToken).ConfigureAwait(false);
+        else if (withPackageTools) AddNpm(rootfs, interpreter);
     }
 
     private static void AddCommon(Rootfs rootfs, string scratch)

@@ -15,6 +15,9 @@ internal static class ImageLabels
     /// <summary>A base image with our runtime in it: what instances are made of.</summary>
     public const string Runtime = "runtime";
 
+    /// <summary>Stint itself.</summary>
+    public const string Program = "program";
+
     /// <summary>An image of the user's own.</summary>
     public const string Own = "own";
 

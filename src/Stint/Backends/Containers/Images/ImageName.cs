@@ -5,6 +5,9 @@ namespace Stint.Backends.Containers.Images;
 /// <summary>Names of images.</summary>
 internal static class ImageName
 {
+    /// <summary>The image of Stint itself, when it is given no other name.</summary>
+    public const string OfProgram = "stint/stint:latest";
+
     /// <summary>The base image of a runtime when no other is configured: <c>stint/base-python3:latest</c>.</summary>
     public static string OfBase(Runtime runtime) => $"stint/base-{WordOf(runtime)}:latest";
 

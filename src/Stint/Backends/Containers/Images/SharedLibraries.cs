@@ -29,6 +29,18 @@ internal static partial class SharedLibraries
         return libraries;
     }
 
+    /// <summary>Where the loader finds libraries that programs load by name; one that this host lacks is passed over.</summary>
+    /// <param name="names">Such as <c>libssl.so.3</c>.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="IOException">This host has no <c>ldconfig</c>.</exception>
+    public static async Task<IReadOnlyList<string>> FindAsync(IReadOnlyCollection<string> names, CancellationToken cancellationToken)
+    {
+        // "	libz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1", the host's own kind before others
+        var known = (await HostCommand.OutputAsync("/sbin/ldconfig", ["-p"], cancellationToken).ConfigureAwait(false)).Split('\n')
+            .Select(static line => line.Split([" (", " => "], StringSplitOptions.TrimEntries)).Where(static parts => parts.Length == 3).ToLookup(static parts => parts[0], static parts => parts[2]);
+        return [.. names.Select(name => known[name].FirstOrDefault()).OfType<string>()];
+    }
+
     private static bool IsElf(string path)
     {
         Span<byte> head = stackalloc byte[4];

@@ -83,7 +83,7 @@ internal sealed class PendingCall(InstanceConnection connection) : IValueTaskSou
     public void StopSending()
     {
         _sendingStopped = true;
-        _body?.CancelPendingRead();
+        _body?.StopReading();
     }
 
     /// <summary>The whole answer has come: no CANCEL is sent any more.</summary>

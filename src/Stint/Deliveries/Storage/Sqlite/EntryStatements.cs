@@ -19,7 +19,7 @@ internal sealed class EntryStatements(SqliteDatabase database)
     private readonly SqliteStatement _byNumber = database.Prepare($"SELECT {RowColumns} FROM entries WHERE number = ?1");
     private readonly SqliteStatement _byId = database.Prepare($"SELECT {RowColumns} FROM entries WHERE lane = ?1 AND id = ?2");
 
-    private const string RowColumns = "number, kind, lane, function, state, keep, file, length + coalesce(length(head), 0)";
+    private const string RowColumns = "number, kind, lane, function, state, keep, file, length + coalesce(length(head), 0), owner";
 
     /// <summary>The connection.</summary>
     public SqliteDatabase Database => database;
@@ -100,7 +100,7 @@ internal sealed class EntryStatements(SqliteDatabase database)
     /// <summary>Reads <see cref="Columns"/>.</summary>
     public static Claimed Read(SqliteStatement row) => new(row.Int64(0), new Entry(
         row.Text(1), row.Text(2), Name(row.Text(3)), row.Text(4), row.Text(5), row.Blob(10), row.Blob(11), row.TextOrNull(12), row.Int64(13), row.Int64(9) != 0, Time(row.Int64(6))),
-        (int)row.Int64(7), (int)row.Int64(8));
+        (int)row.Int64(7), (int)row.Int64(8), Owner: "");
 
     /// <summary>Reads what a list shows.</summary>
     public static EntryView ReadView(SqliteStatement row) => new()
@@ -134,11 +134,11 @@ internal sealed class EntryStatements(SqliteDatabase database)
     }
 
     private static EntryRow ReadRow(SqliteStatement row) =>
-        new(row.Int64(0), row.Text(1), row.Text(2), Name(row.Text(3)), (int)row.Int64(4), row.Int64(5) != 0, row.TextOrNull(6), row.Int64(7));
+        new(row.Int64(0), row.Text(1), row.Text(2), Name(row.Text(3)), (int)row.Int64(4), row.Int64(5) != 0, row.TextOrNull(6), row.Int64(7), row.TextOrNull(8));
 }
 
 /// <summary>What is needed to change an entry.</summary>
-internal sealed record EntryRow(long Number, string Kind, string Lane, FunctionName Function, int State, bool KeepsId, string? File, long Size)
+internal sealed record EntryRow(long Number, string Kind, string Lane, FunctionName Function, int State, bool KeepsId, string? File, long Size, string? Owner)
 {
     /// <summary>Whether it is an asynchronous call.</summary>
     public bool IsCall => Kind == Entry.CallKind;

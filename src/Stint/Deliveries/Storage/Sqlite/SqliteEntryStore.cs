@@ -41,7 +41,10 @@ internal sealed class SqliteEntryStore : IEntryStore
     /// <inheritdoc/>
     public StoreUsage Usage { get; } = new();
 
-    /// <summary>Transactions so far, and changes in them.</summary>
+    /// <inheritdoc/>
+    public TimeSpan? LookEvery => null;
+
+    /// <inheritdoc/>
     public (long Commits, long Changes) Counters => (_commits.Commits, _commits.Changes);
 
     /// <summary>Opens the file, or makes it. Leases of an earlier run end: the state folder's lock says that its daemon is gone.</summary>
@@ -82,9 +85,10 @@ internal sealed class SqliteEntryStore : IEntryStore
     });
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<LaneKey>> LanesAsync() => ReadAsync<IReadOnlyList<LaneKey>>(static database =>
+    public Task<IReadOnlyList<LaneKey>> LanesAsync(TimeSpan? waiting = null) => ReadAsync<IReadOnlyList<LaneKey>>(database =>
     {
-        using var rows = database.PrepareOnce("SELECT lane, kind, function FROM entries WHERE state = 0 GROUP BY lane");
+        using var rows = database.PrepareOnce("SELECT lane, kind, function FROM entries WHERE state = 0 AND due <= ?1 GROUP BY lane");
+        rows.Bind(1, waiting is { } some ? Milliseconds(_time.GetUtcNow() - some) : long.MaxValue);
         var lanes = new List<LaneKey>();
         while (rows.Step()) lanes.Add(new LaneKey(rows.Text(0), rows.Text(1), EntryStatements.Name(rows.Text(2))));
         return lanes;
@@ -103,7 +107,7 @@ internal sealed class SqliteEntryStore : IEntryStore
             // In order, what is not due holds up what comes after it.
             if (rows.Int64(EntryStatements.DueColumn) > now) break;
             var entry = EntryStatements.Read(rows);
-            claimed.Add(entry with { Attempts = entry.Attempts + 1 });
+            claimed.Add(entry with { Attempts = entry.Attempts + 1, Owner = lease.Owner });
             bytes += entry.Entry.Body.Length;
         }
         rows.Reset();
@@ -128,9 +132,10 @@ internal sealed class SqliteEntryStore : IEntryStore
     });
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<Addition>> EndAsync(long number, Ending ending) => _commits.RunAsync<IReadOnlyList<Addition>>(() =>
+    public Task<IReadOnlyList<Addition>> EndAsync(Claimed claimed, Ending ending) => _commits.RunAsync<IReadOnlyList<Addition>>(() =>
     {
-        if (_sql.Find(number) is not { IsOpen: true } row) return [];
+        var number = claimed.Number;
+        if (_sql.Find(number) is not { IsOpen: true } row || row.Owner != claimed.Owner && ending is not Ending.Done) return [];
         IReadOnlyList<Entry> then = [];
         switch (ending)
         {

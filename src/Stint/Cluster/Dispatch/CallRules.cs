@@ -1,0 +1,60 @@
+using Stint.Invocations;
+
+namespace Stint.Cluster.Dispatch;
+
+/// <summary>What became of a call that was sent to a worker.</summary>
+internal enum CallFate
+{
+    /// <summary>The worker answered: the function's answer, or how it failed.</summary>
+    Ended,
+
+    /// <summary>The worker said that nothing has run, and why.</summary>
+    Refused,
+
+    /// <summary>It never reached the worker.</summary>
+    NotSent,
+
+    /// <summary>The way to the worker broke before an answer: it may have run, or run still.</summary>
+    Lost,
+
+    /// <summary>The caller has left, or its limit has passed.</summary>
+    Cancelled,
+}
+
+/// <summary>One try of a call on one worker.</summary>
+/// <param name="Fate">What became of it.</param>
+/// <param name="Reply">The answer, when it ended.</param>
+/// <param name="Reason">Of a refusal: which (<see cref="Transport.NodeHeaders.Refused"/>).</param>
+/// <param name="Words">What went wrong.</param>
+internal readonly record struct CallAttempt(CallFate Fate, Reply? Reply, string Reason, string Words)
+{
+    /// <summary>Some of a streamed body has been taken: nobody else can have it.</summary>
+    public bool IsBodySpent { get; init; }
+}
+
+/// <summary>When a call may be tried on another worker. Pure.</summary>
+internal static class CallRules
+{
+    /// <summary>Whether to run it twice does what running it once does (RFC 9110 section 9.2.2).</summary>
+    public static bool IsIdempotent(string method) => method is "GET" or "HEAD" or "OPTIONS" or "TRACE" or "PUT" or "DELETE";
+
+    /// <summary>Whether a call that was lost may be sent again.</summary>
+    public static bool MayRepeat(CallAttempt attempt, string method) => !attempt.IsBodySpent && attempt.Fate switch
+    {
+        CallFate.Refused or CallFate.NotSent => true,
+        CallFate.Lost => IsIdempotent(method),
+        _ => false,
+    };
+
+    /// <summary>Whether a pool's answer says that nothing has run and that another machine may do better: its queue is full, none of its instances became free or started, it has no backend.</summary>
+    public static bool DidNotRun(Outcome outcome) => outcome is Outcome.Shed or Outcome.Unavailable or Outcome.NotImplemented or Outcome.NotFound;
+
+    /// <summary>What an exception of <see cref="HttpMessageInvoker"/> says of the call.</summary>
+    public static CallFate FateOf(Exception error) => error switch
+    {
+        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError } => CallFate.NotSent,
+        // REFUSED_STREAM, RFC 9113 section 8.7: nothing has been done.
+        HttpRequestException { InnerException: System.Net.Http.HttpProtocolException { ErrorCode: 7 } } => CallFate.NotSent,
+        _ => CallFate.Lost,
+    };
+}
