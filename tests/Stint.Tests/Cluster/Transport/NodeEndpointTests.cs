@@ -41,6 +41,19 @@ public sealed class NodeEndpointTests
     }
 
     [Fact]
+    public async Task A_machine_that_was_removed_is_told_so_where_strangers_are_and_not_even_connected_elsewhere()
+    {
+        await using var gateway = await NodePair.StartAsync(Handlers("/open/hello", "/secret"));
+        gateway.Callee.Revoked = [gateway.CallersSerial];
+        using var link = gateway.Link();
+        Assert.Equal(403, (await NodePair.SendAsync(link, "/secret")).Status);
+        await using var worker = await NodePair.StartAsync(Handlers("/secret"));
+        worker.Callee.Revoked = [worker.CallersSerial];
+        using var other = worker.Link();
+        await Assert.ThrowsAsync<HttpRequestException>(() => NodePair.SendAsync(other, "/secret"));
+    }
+
+    [Fact]
     public async Task Another_machine_at_the_address_is_not_spoken_to()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/secret"));
