@@ -178,7 +178,7 @@ public sealed class WorkerTests(TestPostgres postgres)
             def fn(input):
                 while not os.path.exists('/tmp/never') and time.sleep(0.02) is None:
                     if time.time() > float(input): return 'done'
-            """, top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\ntimeout = 60");
+            """, top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\nqueue-timeout = 60\ntimeout = 60");
         await WhenWarmAsync(cluster, "w1", "w2");
         // Each worker has one instance, and room for one that waits: of five calls four are taken, wherever they were sent first.
         var until = (TimeProvider.System.GetUtcNow() + TimeSpan.FromSeconds(10)).ToUnixTimeSeconds();
@@ -313,7 +313,7 @@ public sealed class WorkerTests(TestPostgres postgres)
         await using var cluster = await TestCluster.CreateAsync(postgres);
         var gateway = await cluster.StartGatewayAsync("g1");
         await cluster.StartWorkerAsync("w1", gateway);
-        await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(3); return 'done'", top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\ntimeout = 60");
+        await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(3); return 'done'", top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\nqueue-timeout = 60\ntimeout = 60");
         await WhenWarmAsync(cluster, "g1", "w1");
         var answers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => gateway.CallAsync("wait")));
         Assert.All(answers, static answer => Assert.Equal((200, "done"), answer));
