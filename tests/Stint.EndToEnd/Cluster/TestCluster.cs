@@ -38,11 +38,18 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>Starts a worker of a gateway and returns when the gateway knows of it.</summary>
     public async Task<StintDaemon> StartWorkerAsync(string name, StintDaemon gateway, params string[] flags) => await StartWorkerAsync(name, gateway, new DaemonSetup { Flags = flags });
 
+    /// <summary>Starts a worker of several gateways and returns when the first one knows of it.</summary>
+    public Task<StintDaemon> StartWorkerAsync(string name, StintDaemon[] gateways, params string[] flags) => StartWorkerAsync(name, gateways, new DaemonSetup { Flags = flags });
+
     /// <summary>Starts a worker of a gateway and returns when the gateway knows of it.</summary>
-    public async Task<StintDaemon> StartWorkerAsync(string name, StintDaemon gateway, DaemonSetup setup)
+    public Task<StintDaemon> StartWorkerAsync(string name, StintDaemon gateway, DaemonSetup setup) => StartWorkerAsync(name, [gateway], setup);
+
+    private async Task<StintDaemon> StartWorkerAsync(string name, StintDaemon[] gateways, DaemonSetup setup)
     {
         var token = await TokenAsync();
-        var worker = await StintDaemon.StartAsync(setup with { IsWorker = true, Flags = ["--core", $"127.0.0.1:{await NodePortOfAsync(gateway)}", "--token", token, "--name", name, .. setup.Flags] });
+        var cores = new List<string>();
+        foreach (var gateway in gateways) cores.Add($"127.0.0.1:{await NodePortOfAsync(gateway)}");
+        var worker = await StintDaemon.StartAsync(setup with { IsWorker = true, Flags = ["--core", string.Join(',', cores), "--token", token, "--name", name, .. setup.Flags] });
         _daemons.Add(worker);
         return worker;
     }

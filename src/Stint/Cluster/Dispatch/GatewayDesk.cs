@@ -25,6 +25,9 @@ internal sealed record GatewayDeskParts(string Name, WorkerDirectory Directory, 
 /// <param name="logger">Log.</param>
 internal sealed class GatewayDesk(GatewayDeskParts parts, ILogger<GatewayDesk> logger)
 {
+    // Of a machine with thousands of functions; it goes through the store every second.
+    private const int MaxReport = 1024 * 1024;
+
     /// <summary>What it answers.</summary>
     public IEnumerable<KeyValuePair<string, NodeHandler>> Handlers =>
     [
@@ -42,7 +45,7 @@ internal sealed class GatewayDesk(GatewayDeskParts parts, ILogger<GatewayDesk> l
     private async Task ReportAsync(NodeRequest request)
     {
         var report = await NodeDialogue.ReadAsync(request, NodeMessages.Default.WorkerReport).ConfigureAwait(false);
-        if (report.Instance is not { Length: > 0 and <= 64 } || report.Addresses is not { Length: <= 1024 } || report.Labels is not { Count: <= 64 }) throw new NodeProtocolException("the report lacks something, or something in it is too long");
+        if (report.Instance is not { Length: > 0 and <= 64 } || report.Addresses.Length > 1024 || report.Report.Length > MaxReport || report.Labels.Count > 64 || report.Labels.Sum(static label => label.Key.Length + label.Value.Length) > MaxReport) throw new NodeProtocolException("something in the report is empty or too long");
         if (!report.IsLeaving && NodeAddress.ParseList(report.Addresses).Count == 0) throw new NodeRefusedException(StatusCodes.Status400BadRequest, $"'{report.Addresses}' is no address where this worker could be reached; give one with --node-address: {NodeAddress.Rule}");
         var (isDraining, isTaken) = await parts.Directory.ReportAsync(request.Node, report, request.Aborted).ConfigureAwait(false);
         await NodeDialogue.WriteAsync(request, new ReportAnswer(parts.Name, isDraining, isTaken, [.. parts.Credentials.Revoked]), NodeMessages.Default.ReportAnswer).ConfigureAwait(false);

@@ -53,7 +53,7 @@ internal sealed class KnownWorker : IDisposable
     /// <summary>It is to be called no more.</summary>
     public bool IsDraining { get; set; }
 
-    /// <summary>It has refused a call because it stops or is drained; until it is heard of again.</summary>
+    /// <summary>It has refused a call because it stops; until it is heard of again.</summary>
     public bool IsRefusing { get; set; }
 
     /// <summary>The last try to reach it did not fail.</summary>

@@ -53,7 +53,9 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
 
     /// <summary>For connections from machines.</summary>
     /// <param name="onRefused">Is told why somebody was refused.</param>
-    /// <param name="allowsStrangers">Somebody who shows no certificate may connect all the same: one that wants to join. What he may ask for is not decided here.</param>
+    /// <param name="allowsStrangers">
+    /// Somebody who shows no certificate may connect all the same: one that wants to join. So may one whose certificate was revoked: it is to be told. What they may ask for is decided for each request.
+    /// </param>
     public SslServerAuthenticationOptions FromNodes(Action<string> onRefused, bool allowsStrangers = false) => new()
     {
         ServerCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
@@ -63,7 +65,7 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
         RemoteCertificateValidationCallback = (_, certificate, _, _) =>
         {
             if (certificate is null && allowsStrangers) return true;
-            var refusal = certificate is X509Certificate2 peer ? Refusal(peer, ClientUsage) : "no certificate was shown";
+            var refusal = certificate is not X509Certificate2 peer ? "no certificate was shown" : allowsStrangers ? Judge(peer, identity.Authority, ClientUsage) : Refusal(peer, ClientUsage);
             if (refusal is not null) onRefused(refusal);
             return refusal is null;
         },

@@ -51,7 +51,7 @@ internal static class CallWire
         if (invocation.Path != "/") Add(NodeHeaders.Path, invocation.Path);
         if (invocation.Query.Length > 0) Add(NodeHeaders.Query, invocation.Query);
         Add(NodeHeaders.CallId, invocation.CallId);
-        if (left is { } remaining) Add(NodeHeaders.Left, Math.Max(1, (long)remaining.TotalMilliseconds).ToString(CultureInfo.InvariantCulture));
+        if (left is { } remaining) Add(NodeHeaders.Left, Math.Clamp((long)remaining.TotalMilliseconds, 1, uint.MaxValue).ToString(CultureInfo.InvariantCulture));
         if (invocation.From is { } from) Add(NodeHeaders.From, from.ToString());
         if (invocation.Scheme != "http") Add(NodeHeaders.Scheme, invocation.Scheme);
         if (invocation.HasOwnCallId) Add(NodeHeaders.Flags, NodeHeaders.OwnCallId);
@@ -91,7 +91,8 @@ internal static class CallWire
         TimeSpan? left = headers.ContainsKey(NodeHeaders.Left) ? TimeSpan.FromMilliseconds(Number(headers, NodeHeaders.Left, null, uint.MaxValue)) - waited : null;
         IPAddress? from = null;
         if (Text(headers, NodeHeaders.From, "") is { Length: > 0 } address && !IPAddress.TryParse(address, out from)) throw new NodeProtocolException($"{NodeHeaders.From} is no address");
-        var flags = headers[NodeHeaders.Flags];
+        // HttpClient joins what it is given one by one.
+        var flags = headers[NodeHeaders.Flags].ToString().Split(',', StringSplitOptions.TrimEntries);
         return new Invocation
         {
             Function = function,

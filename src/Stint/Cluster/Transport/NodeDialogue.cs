@@ -108,8 +108,8 @@ internal sealed class NodeRefusedException(int status, string message) : Excepti
     public int Status => status;
 }
 
-/// <summary>The messages. Members that a machine does not know are ignored.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+/// <summary>The messages. Members that a machine does not know are ignored; those that it needs must be there: one that a later version adds has a default.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(AuthorityQuestion))]
 [JsonSerializable(typeof(AuthorityAnswer))]
 [JsonSerializable(typeof(JoinQuestion))]

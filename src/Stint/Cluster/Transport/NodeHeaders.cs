@@ -80,7 +80,7 @@ internal static class NodeHeaders
     /// <summary>Nothing of the call has run, and why: <see cref="RefusedDraining"/>, <see cref="RefusedCode"/>. The body says it in words.</summary>
     public const string Refused = "stint-refused";
 
-    /// <summary>The machine takes no more calls.</summary>
+    /// <summary>The machine stops, and takes no more calls.</summary>
     public const string RefusedDraining = "draining";
 
     /// <summary>The machine does not have the function's code and could not get it, or cannot run it.</summary>

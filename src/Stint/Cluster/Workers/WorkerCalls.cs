@@ -1,6 +1,6 @@
 // A call that a gateway sends, at the worker (numbers as in the code):
 //
-//   1  a worker that stops, or is drained, says so before anything else
+//   1  a worker that stops says so before anything else
 //   2  the version: here already, or fetched; what cannot be had is said before the body is taken
 //   3  a short body is read, a long one streamed as the instance reads it
 //   4  the pool runs it, as it would a call from outside; this worker's limits hold

@@ -10,7 +10,7 @@ internal sealed record WorkerReport(string Instance, string Addresses, Dictionar
 
 /// <summary>What the gateway tells it.</summary>
 /// <param name="Gateway">The gateway's name.</param>
-/// <param name="IsDraining">It is to take no new calls.</param>
+/// <param name="IsDraining">It gets no new calls.</param>
 /// <param name="IsTaken">Another machine of that name is alive; it is not among the workers.</param>
 /// <param name="Revoked">Certificates that are refused although they have not expired.</param>
 internal sealed record ReportAnswer(string Gateway, bool IsDraining, bool IsTaken, IReadOnlyList<string> Revoked);

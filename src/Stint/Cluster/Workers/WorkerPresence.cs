@@ -28,8 +28,6 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
     // A gateway that does not answer in this time is passed over: the next report is due, and a lease lasts five seconds.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    private const string Drained = "this worker is being drained and takes no new calls";
-
     private readonly WorkerPresenceParts _parts;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -40,6 +38,7 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
     private readonly Task _keeping;
     private string? _problem;
     private bool _isLeaving;
+    private bool _isDraining;
 
     /// <summary>Begins.</summary>
     public WorkerPresence(WorkerPresenceParts parts, TimeProvider time, ILogger<WorkerPresence> logger)
@@ -118,7 +117,9 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
                 Complain($"another machine of the cluster is called {_parts.Credentials.Identity.Name} and is alive: this one gets no calls; give it a name of its own with --name");
                 return;
             }
-            _parts.Calls.Refusal = answer.IsDraining ? Drained : null;
+            // It is the gateways that send no calls; this is for its log.
+            if (answer.IsDraining != _isDraining) LogDraining(answer.IsDraining ? "gets no new calls: it is being drained" : "gets calls again");
+            _isDraining = answer.IsDraining;
             if (Interlocked.Exchange(ref _problem, null) is not null) LogBack(answer.Gateway);
             else if (!_first.Task.IsCompleted) LogKnown(answer.Gateway);
             _first.TrySetResult();
@@ -169,6 +170,9 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
 
     [LoggerMessage(2753, LogLevel.Information, "This machine's certificate was renewed, until {Until}")]
     private partial void LogRenewed(DateTime until);
+
+    [LoggerMessage(2755, LogLevel.Information, "This worker {Change}")]
+    private partial void LogDraining(string change);
 
     [LoggerMessage(2754, LogLevel.Error, "Reporting to the gateways failed unexpectedly")]
     private partial void LogUnexpected(Exception error);

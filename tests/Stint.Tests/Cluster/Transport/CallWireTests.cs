@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http;
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
@@ -58,13 +59,14 @@ public sealed class CallWireTests
     {
         await using var pair = await StartAsync(async request =>
         {
-            using var reply = Reply.Answer(418, new HeaderList { { "Content-Type", "text/plain" }, { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2; Expires=Wed, 09 Jun 2027 10:18:14 GMT" }, { "X-Größe", "ü" } }, "short and stout"u8.ToArray());
+            using var reply = Reply.Answer(418, new HeaderList { { "Content-Type", "text/plain" }, { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2; Expires=Wed, 09 Jun 2027 10:18:14 GMT" }, { "X-Size", "ü" } }, "short and stout"u8.ToArray());
             await ReplyWire.WriteAsync(request.Context, reply, "3 2 1000");
         });
         using var worker = Worker(pair);
         using var reply = (await CallAsync(worker, "GET")).Reply!;
         Assert.Equal((Outcome.Answered, 418, "short and stout"), (reply.Outcome, reply.Status, Encoding.UTF8.GetString(reply.Body.Span)));
         Assert.Equal(["a=1", "b=2; Expires=Wed, 09 Jun 2027 10:18:14 GMT"], reply.Headers.Where(static header => header.Key == "Set-Cookie").Select(static header => header.Value));
+        Assert.True(reply.Headers.TryGet("X-Size", out var size) && size == "ü");
         // How the worker stands is learned from it.
         Assert.Equal((3, 1000L << 20), (worker.Describe().Running, worker.Describe().Memory!.Value.Available));
         Assert.True(worker.IsWarm(Name));

@@ -12,7 +12,7 @@ public sealed class NodeEndpointTests
     public async Task A_stranger_may_ask_what_is_open_and_nothing_else()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/open/hello", "/secret"));
-        using var stranger = NodeLink.ToStranger(pair.Address, static (_, _, _, _) => true);
+        using var stranger = NodeLink.ToStranger(pair.Address, static (_, certificate, _, _) => certificate is not null);
         Assert.Equal(200, (await NodePair.SendAsync(stranger, "/open/hello")).Status);
         var refused = await NodePair.SendAsync(stranger, "/secret");
         Assert.Equal(403, refused.Status);
@@ -26,7 +26,7 @@ public sealed class NodeEndpointTests
     public async Task Where_nothing_is_open_a_stranger_is_not_even_connected()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/secret"));
-        using var stranger = NodeLink.ToStranger(pair.Address, static (_, _, _, _) => true);
+        using var stranger = NodeLink.ToStranger(pair.Address, static (_, certificate, _, _) => certificate is not null);
         await Assert.ThrowsAsync<HttpRequestException>(() => NodePair.SendAsync(stranger, "/secret"));
     }
 
@@ -38,6 +38,19 @@ public sealed class NodeEndpointTests
         Assert.Equal(200, (await NodePair.SendAsync(link, "/secret")).Status);
         pair.Callee.Revoked = [pair.CallersSerial];
         Assert.Equal(403, (await NodePair.SendAsync(link, "/secret")).Status);
+    }
+
+    [Fact]
+    public async Task A_machine_that_was_removed_is_told_so_where_strangers_are_and_not_even_connected_elsewhere()
+    {
+        await using var gateway = await NodePair.StartAsync(Handlers("/open/hello", "/secret"));
+        gateway.Callee.Revoked = [gateway.CallersSerial];
+        using var link = gateway.Link();
+        Assert.Equal(403, (await NodePair.SendAsync(link, "/secret")).Status);
+        await using var worker = await NodePair.StartAsync(Handlers("/secret"));
+        worker.Callee.Revoked = [worker.CallersSerial];
+        using var other = worker.Link();
+        await Assert.ThrowsAsync<HttpRequestException>(() => NodePair.SendAsync(other, "/secret"));
     }
 
     [Fact]
