@@ -34,8 +34,8 @@ internal static class StoreCommand
             var transfer = new StoreTransfer(store, new TransferFolders(options.Registry, options.State), options.StoreKey!);
             var count = await StepDisplay.ShowAsync(session, $"connecting to {address}", report => move(transfer, parsed.GetValue(replace), report, cancellationToken));
             foreach (var problem in count.Problems) session.Error.WriteLine($"left out: {PrintableText.Line(problem)}");
-            if (parsed.GetValue(json)) CliJson.Write(session, new StoreTransferView(address.Shown, options.Registry, count.Functions, count.Same, count.Secrets, count.Modules, count.Problems), CliJson.Default.StoreTransferView);
-            else session.Out.WriteLine($"{done} {Figures.Count(count.Functions, "function")} ({count.Same} were the same), {Figures.Count(count.Secrets, "secret")}, {Figures.Count(count.Modules, "module")}");
+            if (parsed.GetValue(json)) CliJson.Write(session, new StoreTransferView(address.Shown, options.Registry, count.Functions, count.Same, count.Secrets, count.Modules, count.Scripts, count.HasSubjects, count.Problems), CliJson.Default.StoreTransferView);
+            else session.Out.WriteLine($"{done} {Figures.Count(count.Functions, "function")} ({count.Same} were the same), {Figures.Count(count.Secrets, "secret")}, {Figures.Count(count.Modules, "module")}{(count.Scripts > 0 ? $", {Figures.Count(count.Scripts, "script")}" : "")}{(count.HasSubjects ? ", the subjects of FunLess's API" : "")}");
             return ExitCode.Done;
         });
         return command;
@@ -49,5 +49,7 @@ internal static class StoreCommand
 /// <param name="Same">Functions that were there already.</param>
 /// <param name="Secrets">Secrets that were brought over.</param>
 /// <param name="Modules">Modules that were brought over.</param>
+/// <param name="Scripts">Scheduling scripts that were brought over.</param>
+/// <param name="Subjects">Whether subjects of FunLess's API, with the key of their tokens, were brought over.</param>
 /// <param name="LeftOut">Folders of the registry that are no functions.</param>
-internal sealed record StoreTransferView(string Store, string Registry, int Functions, int Same, int Secrets, int Modules, IReadOnlyList<string> LeftOut);
+internal sealed record StoreTransferView(string Store, string Registry, int Functions, int Same, int Secrets, int Modules, int Scripts, bool Subjects, IReadOnlyList<string> LeftOut);

@@ -49,7 +49,7 @@ internal sealed partial class ManagementEndpoint : IAsyncDisposable
         var credentials = new ManagementAccess(ManagementToken.LoadOrCreate(tokenFile), basic);
         if (basic is not null || (!_loopbackOnly && !options.Insecure)) _access = credentials;
         if (!options.FunLessAuth && !_loopbackOnly) throw new IOException("funless-auth is off, which would let everybody who reaches the management endpoint deploy functions; turn it on, or listen at the loopback only (--management-listen localhost)");
-        _tokens = new FunLessTokens(Path.Combine(options.State, "funless"), options.FunLessTokenFile, TimeProvider.System, logger);
+        _tokens = new FunLessTokens(Path.Combine(options.State, "funless"), options.FunLessTokenFile, TimeProvider.System, logger, platform.Mirror);
         var subjects = new SubjectAccess(_tokens.Subjects, credentials, isOpen: !options.FunLessAuth);
         _listeners = options.ManagementListen.Count;
 

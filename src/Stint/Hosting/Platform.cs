@@ -132,8 +132,11 @@ internal sealed partial class Platform : IAsyncDisposable
                 ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), IsWorker = options.Worker, Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())
                 : null;
             Deployer = new Deployer(Registry, Bundles, ReadToml, new DeployerOptions { Archive = new ArchiveLimits(), TryOut = TryOutAsync, Store = (IDeploymentStore?)Mirror ?? _changesElsewhere }, time, loggers.CreateLogger<Deployer>());
-            Modules = new ModuleCatalogue(Path.Combine(options.State, "namespaces"), Registry, Secrets, Deployer, Mirror);
-            Scripts = new AppScriptStore(Path.Combine(options.State, "scripts"), loggers.CreateLogger<AppScriptStore>());
+            var copies = Mirror is null ? options.State : Path.Combine(options.State, "mirror");
+            Modules = new ModuleCatalogue(Path.Combine(copies, "namespaces"), Registry, Secrets, Deployer, Mirror, Mirror, Mirror);
+            Scripts = new AppScriptStore(Path.Combine(copies, "scripts"), loggers.CreateLogger<AppScriptStore>(), Mirror);
+            Mirror?.Share(ModuleCatalogue.Kind, Modules);
+            Mirror?.Share(AppScriptStore.Kind, Scripts);
             Deliveries = new DeliveryParts(options, Store, Router, Logs, time, loggers);
             var share = Store is null ? null : new TriggerShare(Store, options.NodeName ?? NodeName.Of(Environment.MachineName), new StoreClock(time), time, loggers.CreateLogger<TriggerShare>());
             Events = new EventParts(options, Deliveries, () => Registry.Snapshot, Secrets, Logs, time, loggers, share);

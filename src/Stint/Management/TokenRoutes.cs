@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Stint.Functions.Deployments;
 using Stint.Management.OpenApi;
 using Stint.Security.Tokens;
 
@@ -40,7 +41,7 @@ internal sealed class TokenRoutes(SubjectStore subjects, SubjectAccess access, A
         {
             await handle(context).ConfigureAwait(false);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && !context.RequestAborted.IsCancellationRequested)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or DeploymentException && !context.RequestAborted.IsCancellationRequested)
         {
             await ManagementError.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "host-lacks", $"the tokens cannot be kept: {failure.Message}").ConfigureAwait(false);
         }
@@ -63,23 +64,30 @@ internal sealed class TokenRoutes(SubjectStore subjects, SubjectAccess access, A
             name = null;
         }
         if (!IsName(name)) await ManagementError.WriteAsync(context, StatusCodes.Status400BadRequest, "bad-request", "that is no subject's name: it has 1 to 160 characters out of A-Z a-z 0-9 _").ConfigureAwait(false);
-        else if (subjects.TryAdd(name!) is { } added) await WriteAsync(context, StatusCodes.Status201Created, View(added), ManagementJson.Default.TokenView).ConfigureAwait(false);
+        else if (await subjects.UpdateAsync(all => all.TryAdd(name!), context.RequestAborted).ConfigureAwait(false) is { } added) await WriteAsync(context, StatusCodes.Status201Created, View(added), ManagementJson.Default.TokenView).ConfigureAwait(false);
         else await ManagementError.WriteAsync(context, StatusCodes.Status409Conflict, "conflict", $"there is a subject {name} already; a new token for it: stint token renew {name}").ConfigureAwait(false);
     }
 
-    private Task RenewAsync(HttpContext context)
+    private async Task RenewAsync(HttpContext context)
     {
-        if (subjects.Renew(NameOf(context)) is not { } renewedSubject) return NotFoundAsync(context);
+        if (await subjects.UpdateAsync(all => all.Renew(NameOf(context)), context.RequestAborted).ConfigureAwait(false) is not { } renewedSubject)
+        {
+            await NotFoundAsync(context).ConfigureAwait(false);
+            return;
+        }
         TellOf(renewedSubject.Name);
-        return WriteAsync(context, StatusCodes.Status200OK, View(renewedSubject), ManagementJson.Default.TokenView);
+        await WriteAsync(context, StatusCodes.Status200OK, View(renewedSubject), ManagementJson.Default.TokenView).ConfigureAwait(false);
     }
 
-    private Task RemoveAsync(HttpContext context)
+    private async Task RemoveAsync(HttpContext context)
     {
-        if (!subjects.TryRemove(NameOf(context))) return NotFoundAsync(context);
+        if (!await subjects.UpdateAsync(all => all.TryRemove(NameOf(context)), context.RequestAborted).ConfigureAwait(false))
+        {
+            await NotFoundAsync(context).ConfigureAwait(false);
+            return;
+        }
         TellOf(NameOf(context));
         context.Response.StatusCode = StatusCodes.Status204NoContent;
-        return Task.CompletedTask;
     }
 
     private void TellOf(string name)

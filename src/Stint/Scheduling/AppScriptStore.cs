@@ -7,8 +7,11 @@ using Stint.Files;
 namespace Stint.Scheduling;
 
 /// <summary>The APP scripts of this platform. Safe for several threads.</summary>
-internal sealed partial class AppScriptStore
+internal sealed partial class AppScriptStore : ISharedPart
 {
+    /// <summary>The kind of what is shared.</summary>
+    public const string Kind = "scripts";
+
     /// <summary>Most scripts. Arbitrary: they lie in memory.</summary>
     public const int MaxScripts = 1000;
 
@@ -17,13 +20,17 @@ internal sealed partial class AppScriptStore
     private readonly Lock _lock = new();
     private readonly string _folder;
     private readonly ILogger _logger;
+    private readonly ISharedTexts? _shared;
     private volatile FrozenDictionary<string, StoredScript> _scripts;
 
     /// <summary>Reads what is there. A file that is no script is left alone and said in the log.</summary>
+    /// <param name="folder">Where they are kept.</param>
+    /// <param name="logger">Log.</param>
+    /// <param name="shared">Keeps them the same at all gateways; null = there is one.</param>
     /// <exception cref="IOException">The folder cannot be made or read.</exception>
-    public AppScriptStore(string folder, ILogger<AppScriptStore> logger)
+    public AppScriptStore(string folder, ILogger<AppScriptStore> logger, ISharedTexts? shared = null)
     {
-        (_folder, _logger) = (folder, logger);
+        (_folder, _logger, _shared) = (folder, logger, shared);
         Directory.CreateDirectory(folder);
         _scripts = Directory.EnumerateFiles(folder, "*" + Ending).Select(Load).OfType<StoredScript>().ToFrozenDictionary(static script => script.Name, StringComparer.Ordinal);
     }
@@ -49,6 +56,29 @@ internal sealed partial class AppScriptStore
             PrivateFile.Write(PathOf(name), JsonSerializer.SerializeToUtf8Bytes(added, ScriptJson.Default.StoredScript));
             _scripts = _scripts.Append(new(name, added)).ToFrozenDictionary(StringComparer.Ordinal);
             return added;
+        }
+    }
+
+    /// <summary>Changes something here, at all gateways if there are several.</summary>
+    public Task<T> UpdateAsync<T>(Func<AppScriptStore, T> change, CancellationToken cancellationToken) => _shared.UpdateAsync(Kind, () => change(this), cancellationToken);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, byte[]> Export() => _scripts.ToDictionary(static script => script.Key, static script => JsonSerializer.SerializeToUtf8Bytes(script.Value, ScriptJson.Default.StoredScript), StringComparer.Ordinal);
+
+    /// <inheritdoc/>
+    public void Adopt(IReadOnlyDictionary<string, byte[]> texts)
+    {
+        lock (_lock)
+        {
+            var present = Export();
+            foreach (var name in present.Keys.Where(name => !texts.ContainsKey(name))) File.Delete(PathOf(name));
+            foreach (var (name, text) in texts)
+            {
+                // A name is a file's name too: out of the database it is checked again.
+                if (name.Length is 0 or > 160 || !name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_')) throw new IOException("the store holds a script whose name is none; whoever changed the tables by hand must remove it");
+                if (!present.TryGetValue(name, out var known) || !known.AsSpan().SequenceEqual(text)) PrivateFile.Write(PathOf(name), text);
+            }
+            _scripts = texts.Keys.Select(PathOf).Select(Load).OfType<StoredScript>().ToFrozenDictionary(static script => script.Name, StringComparer.Ordinal);
         }
     }
 

@@ -14,8 +14,10 @@
 using System.Collections.Concurrent;
 using Stint.Cluster.Nodes;
 using Stint.Cluster.Store;
+using Stint.Files;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
+using Stint.Functions.Modules;
 using Stint.Functions.Registry;
 using Stint.Functions.Secrets;
 using Stint.Invocations;
@@ -23,17 +25,20 @@ using Stint.Invocations;
 namespace Stint.Cluster.Mirrors;
 
 /// <summary>Keeps this machine's copy of the store, and carries changes to it.</summary>
-internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAsyncDisposable
+internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, ISharedTexts, IModuleStore, IAsyncDisposable
 {
     /// <summary>How many functions are fetched at a time.</summary>
     private const int AtATime = 4;
 
     private const int MaxRetryFactor = 64;
 
+    private static readonly TimeSpan RenamePatience = TimeSpan.FromSeconds(20), RenameLook = TimeSpan.FromMilliseconds(50);
+
     private readonly StoreMirrorOptions _options;
     private readonly ClusterStore _store;
     private readonly FunctionRegistry _registry;
     private readonly MirroredSecrets _secrets;
+    private readonly MirroredTexts _texts;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly MirrorIndex _index;
@@ -60,6 +65,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
         (_options, _registry, _time, _logger) = (options, registry, time, logger);
         _store = options.Store;
         _secrets = new MirroredSecrets(secrets);
+        _texts = new MirroredTexts(_store);
         _index = new MirrorIndex(Path.Combine(options.State, "mirror", "index"));
     }
 
@@ -175,6 +181,39 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
     public Task<bool> TryRemoveAsync(string module, string name, CancellationToken cancellationToken) =>
         ChangeSecretAsync(module, name, null, _ => _store.Secrets.RemoveAsync(module, name, cancellationToken), cancellationToken);
 
+    /// <inheritdoc/>
+    public void Share(string kind, ISharedPart part) => _texts.Share(kind, part);
+
+    /// <inheritdoc/>
+    public async Task<T> ChangeAsync<T>(string kind, Func<T> change, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _texts.ChangeAsync(await KeyAsync(cancellationToken).ConfigureAwait(false), kind, change, cancellationToken).ConfigureAwait(false);
+        }
+        catch (StoreException e)
+        {
+            throw Refused(e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> RenameAsync(string from, string to, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await _store.Modules.ChangeAsync(await KeyAsync(cancellationToken).ConfigureAwait(false), from, to, _options.Node, cancellationToken).ConfigureAwait(false) is not { } change) return false;
+            // This gateway answers when it serves them, as after a deployment; one that cannot copy something does so later.
+            var since = _time.GetTimestamp();
+            while (!(_index.Position?.Change >= change) && _time.GetElapsedTime(since) < RenamePatience) await Task.Delay(RenameLook, _time, CancellationToken.None).ConfigureAwait(false);
+            return true;
+        }
+        catch (StoreException e)
+        {
+            throw Refused(e);
+        }
+    }
+
     /// <summary>Stops following; the copy stays for the next start.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -256,6 +295,7 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, IAs
                 async (function, cancelled) => await CopyAsync(function, isOther, cancelled).ConfigureAwait(false)).ConfigureAwait(false);
             if (isWhole) await RemoveOthersAsync(functions, cancellationToken).ConfigureAwait(false);
             _secrets.Apply(await _store.Secrets.ChangedSinceAsync(_key!, since, cancellationToken).ConfigureAwait(false), isWhole, isOther);
+            await _texts.FollowAsync(_key!, isWhole, cancellationToken).ConfigureAwait(false);
             if (isWhole) (_comparedAt, _isCompareDue) = (_time.GetTimestamp(), false);
             // With something missing the number stays, and the next round comes back to it.
             if (_troubles.IsEmpty) _index.Position = position;

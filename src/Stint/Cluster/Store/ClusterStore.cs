@@ -29,7 +29,8 @@ internal sealed class ClusterStore : IAsyncDisposable
         _source = builder.Build();
         Blobs = new BlobTable(this);
         Functions = new FunctionTable(this, Blobs);
-        Modules = new ModuleTable(this);
+        Texts = new TextTable(this);
+        Modules = new ModuleNames(this);
         Secrets = new SecretTable(this);
         Leases = new LeaseTable(this);
         Schedules = new ScheduleTable(this);
@@ -46,8 +47,11 @@ internal sealed class ClusterStore : IAsyncDisposable
     /// <summary>Functions and their versions.</summary>
     public FunctionTable Functions { get; }
 
-    /// <summary>Modules that somebody made.</summary>
-    public ModuleTable Modules { get; }
+    /// <summary>Modules that somebody made, scripts, subjects.</summary>
+    public TextTable Texts { get; }
+
+    /// <summary>Names of modules.</summary>
+    public ModuleNames Modules { get; }
 
     /// <summary>Secrets, sealed.</summary>
     public SecretTable Secrets { get; }

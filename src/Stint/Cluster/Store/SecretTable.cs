@@ -26,6 +26,15 @@ internal sealed class SecretTable(ClusterStore store)
     public Task<List<StoredSecret>> ChangedSinceAsync(StoreKey key, long change, CancellationToken cancellationToken) => store.UseAsync(connection => connection.RowsAsync(
         "select module, name, sealed, change from stint.secret where change > $1 order by change", [Sql.Number(change)], row => Read(key, row), cancellationToken), cancellationToken);
 
+    /// <summary>Gives a secret another module, in the transaction of something larger.</summary>
+    public static async Task MoveAsync(NpgsqlConnection connection, StoreKey key, string from, string to, string name, byte[] value, long change, CancellationToken cancellationToken)
+    {
+        var moved = key.Seal(Purpose(to, name), key.Unseal(Purpose(from, name), value));
+        await connection.ExecuteAsync("insert into stint.secret (module, name, sealed, change) values ($1, $2, $3, $4) on conflict (module, name) do update set sealed = excluded.sealed, change = excluded.change",
+            [Sql.Text(to), Sql.Text(name), Sql.Bytes(moved), Sql.Number(change)], cancellationToken).ConfigureAwait(false);
+        await connection.ExecuteAsync("update stint.secret set sealed = null, change = $3 where module = $1 and name = $2", [Sql.Text(from), Sql.Text(name), Sql.Number(change)], cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>How many there are.</summary>
     /// <exception cref="StoreException">The store is away.</exception>
     public Task<long> CountAsync(CancellationToken cancellationToken) =>

@@ -3,6 +3,8 @@
 //   REGISTRY/MODULE/NAME/… , REGISTRY/NAME/…   ◀─▶  functions: every file, link and folder with its permission bits, and the flat form
 //   STATE/secrets/MODULE/NAME                  ◀─▶  secrets, sealed in the store
 //   STATE/namespaces/NAME.json                 ◀─▶  modules that somebody made
+//   STATE/scripts/NAME.json                    ◀─▶  scheduling scripts
+//   STATE/funless/key, subjects.json           ◀─▶  subjects of FunLess's API with the key of their tokens, sealed in the store
 //
 // First everything is compared and nothing changed; then what is missing is brought over. What differs is left alone and named, unless it is to be replaced. What only the target has stays.
 using Stint.Cluster.Store;
@@ -37,8 +39,8 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
             functions.Add((name, folder, Compare(stored.GetValueOrDefault(name)?.Hash, hash)));
         }
         var (key, secrets) = await CompareSecretsAsync(isImport: true, cancellationToken).ConfigureAwait(false);
-        var modules = await CompareModulesAsync(isImport: true, cancellationToken).ConfigureAwait(false);
-        Require(replace, $"the store {store.Address}", functions.Select(static f => ($"function {f.Name}", f.Difference)), secrets.Select(static s => ($"secret {s.Name} of {s.Module}", s.Difference)), modules.Select(static m => ($"module {m.Name}", m.Difference)));
+        var texts = await CompareTextsAsync(isImport: true, key, cancellationToken).ConfigureAwait(false);
+        Require(replace, $"the store {store.Address}", functions.Select(static f => ($"function {f.Name}", f.Difference)), secrets.Select(static s => ($"secret {s.Name} of {s.Module}", s.Difference)), texts.Select(static text => (text.Describe(), text.Difference)));
 
         foreach (var (name, folder, _) in functions.Where(static function => function.Difference != Difference.None))
         {
@@ -51,9 +53,9 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
             if (difference == Difference.New) await store.Secrets.AddAsync(key!, module, name, value, cancellationToken).ConfigureAwait(false);
             if (difference == Difference.Other) await store.Secrets.ReplaceAsync(key!, module, name, value, cancellationToken).ConfigureAwait(false);
         }
-        foreach (var (name, detail, difference) in modules)
-            if (difference != Difference.None) await store.Modules.PutAsync(name, detail, cancellationToken).ConfigureAwait(false);
-        return Count(functions.Select(static f => f.Difference), secrets.Select(static s => s.Difference), modules.Select(static m => m.Difference), listing.Problems);
+        foreach (var text in texts)
+            if (text.Difference != Difference.None) await store.Texts.PutAsync(text.Key, text.Kind, text.Name, text.Content, cancellationToken).ConfigureAwait(false);
+        return Count(functions.Select(static f => f.Difference), secrets.Select(static s => s.Difference), texts, listing.Problems);
     }
 
     /// <summary>From the store to the folders. A daemon that runs there takes it up.</summary>
@@ -71,9 +73,9 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
             var present = folders.Registry.Locate(function.Name) is { } folder ? (await FunctionTable.HashAsync(folder, cancellationToken).ConfigureAwait(false)).Hash : null;
             functions.Add((function, Compare(present, function.Hash!)));
         }
-        var (_, secrets) = await CompareSecretsAsync(isImport: false, cancellationToken).ConfigureAwait(false);
-        var modules = await CompareModulesAsync(isImport: false, cancellationToken).ConfigureAwait(false);
-        Require(replace, folders.Registry.Root, functions.Select(static f => ($"function {f.Function.Name}", f.Difference)), secrets.Select(static s => ($"secret {s.Name} of {s.Module}", s.Difference)), modules.Select(static m => ($"module {m.Name}", m.Difference)));
+        var (key, secrets) = await CompareSecretsAsync(isImport: false, cancellationToken).ConfigureAwait(false);
+        var texts = await CompareTextsAsync(isImport: false, key, cancellationToken).ConfigureAwait(false);
+        Require(replace, folders.Registry.Root, functions.Select(static f => ($"function {f.Function.Name}", f.Difference)), secrets.Select(static s => ($"secret {s.Name} of {s.Module}", s.Difference)), texts.Select(static text => (text.Describe(), text.Difference)));
 
         foreach (var (function, _) in functions.Where(static function => function.Difference != Difference.None))
         {
@@ -85,9 +87,9 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
             if (difference == Difference.New) folders.Secrets.TryAdd(module, name, value);
             if (difference == Difference.Other) folders.Secrets.TryReplace(module, name, value);
         }
-        foreach (var (name, detail, difference) in modules)
-            if (difference != Difference.None) folders.WriteModule(name, detail);
-        return Count(functions.Select(static f => f.Difference), secrets.Select(static s => s.Difference), modules.Select(static m => m.Difference), []);
+        foreach (var text in texts)
+            if (text.Difference != Difference.None) folders.Write(text.Kind, text.Name, text.Content);
+        return Count(functions.Select(static f => f.Difference), secrets.Select(static s => s.Difference), texts, []);
     }
 
     private async Task PlaceAsync(StoredFunction function, CancellationToken cancellationToken)
@@ -119,12 +121,18 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
             !to.TryGetValue(secret.Key, out var present) ? Difference.New : present.AsSpan().SequenceEqual(secret.Value) ? Difference.None : Difference.Other))]);
     }
 
-    private async Task<List<(string Name, string Detail, Difference Difference)>> CompareModulesAsync(bool isImport, CancellationToken cancellationToken)
+    private async Task<List<MovedText>> CompareTextsAsync(bool isImport, StoreKey? key, CancellationToken cancellationToken)
     {
-        var here = folders.Modules();
-        var there = (await store.Modules.ChangedSinceAsync(0, cancellationToken).ConfigureAwait(false)).Where(static module => module.Detail is not null).ToDictionary(static module => module.Name, static module => module.Detail!);
-        var (from, to) = isImport ? (here, there) : (there, here);
-        return [.. from.Select(module => (module.Key, module.Value, Compare(to.GetValueOrDefault(module.Key), module.Value)))];
+        var compared = new List<MovedText>();
+        foreach (var kind in TransferFolders.Kinds)
+        {
+            var here = folders.Texts(kind);
+            if (kind == TextTable.Subjects && (here.Count > 0 || await store.Texts.LastChangeAsync(kind, cancellationToken).ConfigureAwait(false) > 0)) key ??= await StoreKey.OpenAsync(keyFile, store, cancellationToken).ConfigureAwait(false);
+            var there = await store.Texts.ListAsync(key, kind, cancellationToken).ConfigureAwait(false) ?? new Dictionary<string, byte[]>();
+            var (from, to) = isImport ? (here, there) : (there, here);
+            compared.AddRange(from.Select(text => new MovedText(kind, text.Key, text.Value, !to.TryGetValue(text.Key, out var present) ? Difference.New : present.AsSpan().SequenceEqual(text.Value) ? Difference.None : Difference.Other, key)));
+        }
+        return compared;
     }
 
     private static Difference Compare(string? present, string wanted) => present is null ? Difference.New : present == wanted ? Difference.None : Difference.Other;
@@ -138,12 +146,18 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
         throw new StoreException(StoreFault.Conflict, $"{target} has something else under the same name: {string.Join(", ", others.Take(5))}{more}. Nothing was changed; to replace it, add --replace");
     }
 
-    private static TransferCount Count(IEnumerable<Difference> functions, IEnumerable<Difference> secrets, IEnumerable<Difference> modules, IReadOnlyList<string> problems)
+    private static TransferCount Count(IEnumerable<Difference> functions, IEnumerable<Difference> secrets, List<MovedText> texts, IReadOnlyList<string> problems)
     {
-        var (f, s, m) = (functions.ToList(), secrets.ToList(), modules.ToList());
-        return new TransferCount(Moved(f), f.Count - Moved(f), Moved(s), Moved(m), problems);
+        var (f, s) = (functions.ToList(), secrets.ToList());
+        return new TransferCount(Moved(f), f.Count - Moved(f), Moved(s), Texts(TextTable.Modules), Texts(TextTable.Scripts), Texts(TextTable.Subjects) > 0, problems);
 
         static int Moved(List<Difference> all) => all.Count(static difference => difference != Difference.None);
+        int Texts(string kind) => texts.Count(text => text.Kind == kind && text.Difference != Difference.None);
+    }
+
+    private sealed record MovedText(string Kind, string Name, byte[] Content, Difference Difference, StoreKey? Key)
+    {
+        public string Describe() => Kind switch { TextTable.Modules => $"module {Name}", TextTable.Scripts => $"script {Name}", _ => "subjects of FunLess's API" };
     }
 
     private enum Difference
@@ -159,5 +173,7 @@ internal sealed class StoreTransfer(ClusterStore store, TransferFolders folders,
 /// <param name="Same">Functions that were there already.</param>
 /// <param name="Secrets">Secrets that were brought over.</param>
 /// <param name="Modules">Modules that were brought over.</param>
+/// <param name="Scripts">Scheduling scripts that were brought over.</param>
+/// <param name="HasSubjects">Subjects of FunLess's API were brought over.</param>
 /// <param name="Problems">Folders of the registry that are no functions, and were left.</param>
-internal sealed record TransferCount(int Functions, int Same, int Secrets, int Modules, IReadOnlyList<string> Problems);
+internal sealed record TransferCount(int Functions, int Same, int Secrets, int Modules, int Scripts, bool HasSubjects, IReadOnlyList<string> Problems);

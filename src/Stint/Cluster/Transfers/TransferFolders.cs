@@ -1,4 +1,5 @@
-using System.Text;
+using Stint.Cluster.Store;
+using Stint.Files;
 using Stint.Functions.Registry;
 using Stint.Functions.Secrets;
 using Stint.Invocations;
@@ -10,9 +11,10 @@ namespace Stint.Cluster.Transfers;
 /// <param name="state">Its state.</param>
 internal sealed class TransferFolders(string registry, string state)
 {
-    private static readonly UTF8Encoding Utf8 = new(false, throwOnInvalidBytes: true);
+    private const string Ending = ".json";
 
-    private readonly string _namespaces = Path.Combine(state, "namespaces");
+    /// <summary>The kinds of texts.</summary>
+    public static IReadOnlyList<string> Kinds { get; } = [TextTable.Modules, TextTable.Scripts, TextTable.Subjects];
 
     /// <summary>Functions.</summary>
     public RegistryLayout Registry { get; } = new(registry);
@@ -20,24 +22,40 @@ internal sealed class TransferFolders(string registry, string state)
     /// <summary>Secrets.</summary>
     public SecretStore Secrets { get; } = new(Path.Combine(state, "secrets"));
 
-    /// <summary>Modules that somebody made, with the text of their files.</summary>
+    /// <summary>All texts of a kind, by their names in the store.</summary>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    public Dictionary<string, string> Modules() => Directory.Exists(_namespaces)
-        ? Directory.EnumerateFiles(_namespaces, "*.json").Where(static path => FunctionName.IsValidPart(Path.GetFileNameWithoutExtension(path)))
-            .ToDictionary(static path => Path.GetFileNameWithoutExtension(path)!, static path => File.ReadAllText(path, Utf8), StringComparer.Ordinal)
-        : [];
-
-    /// <summary>Writes a module's file, whole or not at all.</summary>
-    /// <exception cref="IOException">It cannot be written.</exception>
-    public void WriteModule(string name, string text)
+    public IReadOnlyDictionary<string, byte[]> Texts(string kind)
     {
-        Directory.CreateDirectory(_namespaces);
-        var path = Path.Combine(_namespaces, name + ".json");
-        File.WriteAllText(path + ".new", text, Utf8);
+        var folder = FolderOf(kind);
+        if (!Directory.Exists(folder)) return new Dictionary<string, byte[]>();
+        if (kind == TextTable.Subjects)
+        {
+            // The one is nothing without the other.
+            var files = new[] { "key", "subjects.json" };
+            return files.All(name => File.Exists(Path.Combine(folder, name))) ? files.ToDictionary(static name => name, name => File.ReadAllBytes(Path.Combine(folder, name))) : [];
+        }
+        return Directory.EnumerateFiles(folder, "*" + Ending).Where(static path => FunctionName.IsValidPart(Path.GetFileNameWithoutExtension(path)))
+            .ToDictionary(static path => Path.GetFileNameWithoutExtension(path)!, File.ReadAllBytes, StringComparer.Ordinal);
+    }
+
+    /// <summary>Writes a text's file, whole or not at all.</summary>
+    /// <exception cref="IOException">It cannot be written, or its name is none.</exception>
+    public void Write(string kind, string name, byte[] content)
+    {
+        var isSubjects = kind == TextTable.Subjects;
+        if (isSubjects ? name is not ("key" or "subjects.json") : !FunctionName.IsValidPart(name)) throw new IOException($"the store holds a text of the kind {kind} whose name is none; whoever changed the tables by hand must remove it");
+        var folder = FolderOf(kind);
+        if (isSubjects) PrivateFile.MakeFolder(folder);
+        else Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, isSubjects ? name : name + Ending);
+        if (kind != TextTable.Modules)
+        {
+            PrivateFile.Write(path, content);
+            return;
+        }
+        File.WriteAllBytes(path + ".new", content);
         File.Move(path + ".new", path, overwrite: true);
     }
 
-    /// <summary>Removes a module's file, if there is one.</summary>
-    /// <exception cref="IOException">It cannot be removed.</exception>
-    public void RemoveModule(string name) => File.Delete(Path.Combine(_namespaces, name + ".json"));
+    private string FolderOf(string kind) => Path.Combine(state, kind switch { TextTable.Modules => "namespaces", TextTable.Scripts => "scripts", _ => "funless" });
 }

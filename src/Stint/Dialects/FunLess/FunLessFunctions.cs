@@ -30,7 +30,7 @@ internal sealed class FunLessFunctions(Platform platform, FunLessModules modules
         using var turn = await _turns.EnterAsync(name, context.RequestAborted).ConfigureAwait(false);
         if (platform.Registry.Layout.Locate(name) is not null) throw new FunLessRefusal(StatusCodes.Status409Conflict, $"there is a function {name} already; change it with PUT, or choose another name");
         await DeployAsync(context, name, form, change.Spec).ConfigureAwait(false);
-        platform.Modules.Keep(module);
+        await platform.Modules.KeepAsync(module, CancellationToken.None).ConfigureAwait(false);
         await AnswerAsync(context, StatusCodes.Status201Created, name, change).ConfigureAwait(false);
     }
 
@@ -62,7 +62,7 @@ internal sealed class FunLessFunctions(Platform platform, FunLessModules modules
     {
         var name = Existing(context, out _);
         // Theirs keeps a module that has lost its last function.
-        platform.Modules.Keep(name.Module);
+        await platform.Modules.KeepAsync(name.Module, context.RequestAborted).ConfigureAwait(false);
         if (!await platform.Deployer.RemoveAsync(name, context.RequestAborted).ConfigureAwait(false)) throw Missing();
         context.Response.StatusCode = StatusCodes.Status204NoContent;
     }

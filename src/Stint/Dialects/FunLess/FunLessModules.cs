@@ -19,7 +19,7 @@ internal sealed class FunLessModules(Platform platform)
     public async Task AddAsync(HttpContext context)
     {
         var name = await ReadNameAsync(context).ConfigureAwait(false);
-        if (!Catalogue.TryMake(name, "{}"u8)) throw FunLessName.Taken();
+        if (!await Catalogue.UpdateAsync(modules => modules.TryMake(name, "{}"u8), context.RequestAborted).ConfigureAwait(false)) throw FunLessName.Taken();
         await AnswerAsync(context, StatusCodes.Status201Created, name).ConfigureAwait(false);
     }
 

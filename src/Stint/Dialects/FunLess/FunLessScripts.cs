@@ -21,7 +21,7 @@ internal sealed class FunLessScripts(Platform platform)
         var name = FunLessName.Check(given, FunLessName.MaxLength);
         var text = await File.ReadAllTextAsync(form.File, context.RequestAborted).ConfigureAwait(false);
         if (AppScriptReader.Read(text, out var problems) is not { } script) throw FunLessRefusal.Bad($"that is no scheduling script: {string.Join("; ", problems)}");
-        var added = platform.Scripts.TryAdd(name, text, script) ?? throw FunLessName.Taken();
+        var added = await platform.Scripts.UpdateAsync(scripts => scripts.TryAdd(name, text, script), context.RequestAborted).ConfigureAwait(false) ?? throw FunLessName.Taken();
         await AnswerAsync(context, StatusCodes.Status201Created, added).ConfigureAwait(false);
     }
 
@@ -29,11 +29,10 @@ internal sealed class FunLessScripts(Platform platform)
     public Task ShowAsync(HttpContext context) => AnswerAsync(context, StatusCodes.Status200OK, platform.Scripts.Find(NameOf(context)) ?? throw Missing());
 
     /// <summary><c>DELETE /{name}</c>.</summary>
-    public Task RemoveAsync(HttpContext context)
+    public async Task RemoveAsync(HttpContext context)
     {
-        if (!platform.Scripts.TryRemove(NameOf(context))) throw Missing();
+        if (!await platform.Scripts.UpdateAsync(scripts => scripts.TryRemove(NameOf(context)), context.RequestAborted).ConfigureAwait(false)) throw Missing();
         context.Response.StatusCode = StatusCodes.Status204NoContent;
-        return Task.CompletedTask;
     }
 
     /// <summary>The refusal of a script's name that nobody has.</summary>

@@ -16,7 +16,7 @@ internal sealed class FunLessSubjects(SubjectStore subjects)
     {
         var request = await FunLessAnswer.ReadAsync(context, FunLessJson.Default.FunLessSubjectRequest, Form).ConfigureAwait(false);
         var name = FunLessName.Check((request.Subject ?? throw FunLessRefusal.Bad($"the body must be {Form}")).Name, FunLessName.MaxLength);
-        var added = subjects.TryAdd(name) ?? throw FunLessName.Taken();
+        var added = await subjects.UpdateAsync(all => all.TryAdd(name), context.RequestAborted).ConfigureAwait(false) ?? throw FunLessName.Taken();
         await FunLessAnswer.WriteAsync(context, StatusCodes.Status201Created, new FunLessSubjectAnswer(View(added)), FunLessJson.Default.FunLessSubjectAnswer).ConfigureAwait(false);
     }
 

@@ -1,3 +1,5 @@
+using Stint.Files;
+using Stint.Functions.Deployments;
 using Stint.Security.Tokens;
 
 namespace Stint.Dialects.FunLess;
@@ -18,12 +20,14 @@ internal sealed partial class FunLessTokens : IAsyncDisposable
     /// <param name="path">The file; null = <c>tokens</c> in that folder.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">For what goes wrong later.</param>
+    /// <param name="shared">Keeps them the same at all gateways; null = there is one.</param>
     /// <exception cref="IOException">They cannot be used; the message says what to do.</exception>
-    public FunLessTokens(string folder, string? path, TimeProvider time, ILogger logger)
+    public FunLessTokens(string folder, string? path, TimeProvider time, ILogger logger, ISharedTexts? shared = null)
     {
         (_path, _time, _logger) = (path ?? Path.Combine(folder, "tokens"), time, logger);
-        Subjects = new SubjectStore(folder, time);
-        Subjects.RenewOwn();
+        Subjects = new SubjectStore(folder, time, shared) { Adopted = Rewrite };
+        // What all gateways share is renewed by the loop, for all.
+        if (shared is null) Subjects.RenewOwn();
         FunLessTokenFile.Write(_path, Subjects);
         _work = RenewAsync();
     }
@@ -43,6 +47,18 @@ internal sealed partial class FunLessTokens : IAsyncDisposable
         _stop.Dispose();
     }
 
+    private void Rewrite()
+    {
+        try
+        {
+            WriteFile();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            NotRenewed(_logger, failure.Message);
+        }
+    }
+
     private async Task RenewAsync()
     {
         using var timer = new PeriodicTimer(LookEvery, _time);
@@ -52,9 +68,9 @@ internal sealed partial class FunLessTokens : IAsyncDisposable
             {
                 try
                 {
-                    if (Subjects.RenewOwn()) WriteFile();
+                    if (Subjects.IsRenewalDue && await Subjects.UpdateAsync(static all => all.RenewOwn(), _stop.Token).ConfigureAwait(false)) WriteFile();
                 }
-                catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+                catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or DeploymentException)
                 {
                     NotRenewed(_logger, failure.Message);
                 }

@@ -22,21 +22,26 @@ internal sealed class FaasNamespaces(Platform platform)
 
     /// <summary>Makes one; false when there is one of that name.</summary>
     /// <exception cref="DeploymentException">Its name is none.</exception>
-    public bool TryAdd(FaasNamespace space) => Checked(space.Name) != FaasNames.DefaultNamespace && platform.Modules.TryMake(space.Name!, Details(space));
+    public async Task<bool> TryAddAsync(FaasNamespace space, CancellationToken cancellationToken) =>
+        Checked(space.Name) != FaasNames.DefaultNamespace && await platform.Modules.UpdateAsync(modules => modules.TryMake(space.Name!, Details(space)), cancellationToken).ConfigureAwait(false);
 
     /// <summary>Changes what is said of one; false when there is none of that name.</summary>
     /// <exception cref="DeploymentException">Its name is none.</exception>
-    public bool TryReplace(FaasNamespace space) => platform.Modules.TryDescribe(FaasNames.Module(Checked(space.Name)), Details(space));
+    public Task<bool> TryReplaceAsync(FaasNamespace space, CancellationToken cancellationToken)
+    {
+        var module = FaasNames.Module(Checked(space.Name));
+        return platform.Modules.UpdateAsync(modules => modules.TryDescribe(module, Details(space)), cancellationToken);
+    }
 
     /// <summary>Removes one; false when there is none of that name.</summary>
     /// <exception cref="DeploymentException">It has functions or secrets, or is the default one.</exception>
-    public bool TryRemove(string name)
+    public async Task<bool> TryRemoveAsync(string name, CancellationToken cancellationToken)
     {
         if (!List().Contains(name)) return false;
         if (name == FaasNames.DefaultNamespace) throw new DeploymentException(DeploymentFault.Conflict, $"the namespace {name} is always there");
         if (platform.Modules.FunctionsOf(name).Count > 0 || platform.Secrets.List(name).Count > 0)
             throw new DeploymentException(DeploymentFault.Conflict, $"the namespace {name} still has functions or secrets; remove them first");
-        platform.Modules.Forget(name);
+        await platform.Modules.ForgetAsync(name, cancellationToken).ConfigureAwait(false);
         return true;
     }
 

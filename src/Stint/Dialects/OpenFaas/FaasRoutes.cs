@@ -160,22 +160,21 @@ internal sealed class FaasRoutes(Platform platform)
     private async Task AddNamespaceAsync(HttpContext context)
     {
         var space = await ReadNamespaceAsync(context).ConfigureAwait(false);
-        if (!_namespaces.TryAdd(space)) throw new DeploymentException(DeploymentFault.Conflict, $"there is a namespace {space.Name} already");
+        if (!await _namespaces.TryAddAsync(space, context.RequestAborted).ConfigureAwait(false)) throw new DeploymentException(DeploymentFault.Conflict, $"there is a namespace {space.Name} already");
         context.Response.StatusCode = StatusCodes.Status201Created;
     }
 
     private async Task ReplaceNamespaceAsync(HttpContext context)
     {
         var space = await ReadNamespaceAsync(context).ConfigureAwait(false);
-        if (!_namespaces.TryReplace(space)) throw NoNamespace(space.Name!);
+        if (!await _namespaces.TryReplaceAsync(space, context.RequestAborted).ConfigureAwait(false)) throw NoNamespace(space.Name!);
         context.Response.StatusCode = StatusCodes.Status202Accepted;
     }
 
-    private Task RemoveNamespaceAsync(HttpContext context)
+    private async Task RemoveNamespaceAsync(HttpContext context)
     {
-        if (!_namespaces.TryRemove(NamespaceOf(context))) throw NoNamespace(NamespaceOf(context));
+        if (!await _namespaces.TryRemoveAsync(NamespaceOf(context), context.RequestAborted).ConfigureAwait(false)) throw NoNamespace(NamespaceOf(context));
         context.Response.StatusCode = StatusCodes.Status202Accepted;
-        return Task.CompletedTask;
     }
 
     private static async Task<FaasNamespace> ReadNamespaceAsync(HttpContext context)

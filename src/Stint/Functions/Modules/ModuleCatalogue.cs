@@ -1,5 +1,6 @@
 // A module comes into being with its first function or secret, and goes with the last. One that a client made by itself (FunLess's modules, OpenFaaS's namespaces) stands in a file of its own,
 // STATE/namespaces/NAME.json, with what the client said of it: so it is there with nothing in it, too.
+using Stint.Files;
 using Stint.Functions.Bundles;
 using Stint.Functions.Deployments;
 using Stint.Functions.Registry;
@@ -14,8 +15,13 @@ namespace Stint.Functions.Modules;
 /// <param name="secrets">Secrets' modules.</param>
 /// <param name="deployer">Removes and moves functions.</param>
 /// <param name="shared">Changes the secrets of a store that several gateways share; null = there is none.</param>
-internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, SecretStore secrets, Deployer deployer, ISecretWriter? shared = null)
+/// <param name="names">Gives modules of such a store other names.</param>
+/// <param name="texts">Keeps what clients made the same at all gateways of it.</param>
+internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, SecretStore secrets, Deployer deployer, ISecretWriter? shared = null, IModuleStore? names = null, ISharedTexts? texts = null) : ISharedPart
 {
+    /// <summary>The kind of what is shared.</summary>
+    public const string Kind = "modules";
+
     private readonly Lock _lock = new();
     private readonly KeyedGate<string> _moves = new();
 
@@ -31,6 +37,18 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
 
     /// <summary>The functions in one, by name.</summary>
     public IReadOnlyList<FunctionName> FunctionsOf(string name) => [.. registry.Snapshot.Functions.Keys.Where(function => function.Module == name).OrderBy(static function => function.Name, StringComparer.Ordinal)];
+
+    /// <summary>Changes something here, at all gateways if there are several.</summary>
+    /// <exception cref="DeploymentException">The store that they share is away.</exception>
+    public Task<T> UpdateAsync<T>(Func<ModuleCatalogue, T> change, CancellationToken cancellationToken) => texts.UpdateAsync(Kind, () => change(this), cancellationToken);
+
+    /// <summary>As <see cref="Keep"/>, at all gateways; nobody is bothered when it is kept already.</summary>
+    /// <exception cref="DeploymentException">The store that they share is away.</exception>
+    public Task KeepAsync(string name, CancellationToken cancellationToken) => name == FunctionName.DefaultModule || File.Exists(PathOf(name)) ? Task.CompletedTask : UpdateAsync(modules =>
+    {
+        modules.Keep(name);
+        return true;
+    }, cancellationToken);
 
     /// <summary>Makes one; false when there is one of that name.</summary>
     /// <param name="name">A valid name, see <see cref="FunctionName.IsValidPart"/>.</param>
@@ -80,6 +98,32 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
             if (FunctionName.IsValidPart(name)) File.Delete(PathOf(name));
     }
 
+    /// <summary>As <see cref="Forget"/>, at all gateways.</summary>
+    /// <exception cref="DeploymentException">The store that they share is away.</exception>
+    public Task ForgetAsync(string name, CancellationToken cancellationToken) => Details(name) is null ? Task.CompletedTask : UpdateAsync(modules =>
+    {
+        modules.Forget(name);
+        return true;
+    }, cancellationToken);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, byte[]> Export()
+    {
+        lock (_lock) return Made().Where(static name => FunctionName.IsValidPart(name)).ToDictionary(static name => name, name => File.ReadAllBytes(PathOf(name)), StringComparer.Ordinal);
+    }
+
+    /// <inheritdoc/>
+    public void Adopt(IReadOnlyDictionary<string, byte[]> texts)
+    {
+        lock (_lock)
+        {
+            var present = Export();
+            foreach (var (name, details) in texts)
+                if (FunctionName.IsValidPart(name) && !(present.TryGetValue(name, out var known) && known.AsSpan().SequenceEqual(details))) Write_NeedsLock(name, details);
+            foreach (var name in present.Keys.Where(name => !texts.ContainsKey(name))) File.Delete(PathOf(name));
+        }
+    }
+
     /// <summary>Removes a module with its functions and secrets.</summary>
     /// <exception cref="DeploymentException">The host does not let us.</exception>
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
@@ -88,7 +132,7 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
         try
         {
             foreach (var secret in secrets.List(name)) await (shared ?? secrets).TryRemoveAsync(name, secret, cancellationToken).ConfigureAwait(false);
-            Forget(name);
+            await ForgetAsync(name, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -106,7 +150,11 @@ internal sealed class ModuleCatalogue(string folder, FunctionRegistry registry, 
     /// <exception cref="DeploymentException">It is gone, there is something of the new name, or the host does not let us.</exception>
     public async Task RenameAsync(string from, string to, CancellationToken cancellationToken)
     {
-        if (shared is not null) throw new DeploymentException(DeploymentFault.HostLacks, "modules of a store that gateways share cannot be renamed yet: deploy the functions under the new name, then remove the old module");
+        if (names is not null)
+        {
+            if (!await names.RenameAsync(from, to, cancellationToken).ConfigureAwait(false)) throw new DeploymentException(DeploymentFault.NotFound, $"there is no module {from} any more");
+            return;
+        }
         // Of two who rename the same module the second finds it gone.
         using var turn = await _moves.EnterAsync(from, cancellationToken).ConfigureAwait(false);
         if (!Exists(from)) throw new DeploymentException(DeploymentFault.NotFound, $"there is no module {from} any more");

@@ -12,8 +12,11 @@ using Stint.Files;
 namespace Stint.Security.Tokens;
 
 /// <summary>The subjects of this platform and their tokens. Safe for several threads.</summary>
-internal sealed class SubjectStore
+internal sealed class SubjectStore : ISharedPart
 {
+    /// <summary>The kind of what is shared.</summary>
+    public const string Kind = "subjects";
+
     /// <summary>The subjects that always exist: one that may manage subjects, and one that may not.</summary>
     public const string Admin = "admin", Guest = "guest";
 
@@ -24,19 +27,22 @@ internal sealed class SubjectStore
     public static readonly TimeSpan RenewAhead = TimeSpan.FromDays(2);
 
     private readonly Lock _lock = new();
-    private readonly TokenKey _key;
+    private readonly string _folder;
     private readonly string _path;
     private readonly TimeProvider _time;
+    private readonly ISharedTexts? _shared;
+    private volatile TokenKey _key;
     private volatile Dictionary<string, Subject> _subjects;
 
     /// <summary>Reads key and subjects, making what is missing.</summary>
     /// <param name="folder">Where they are kept; made private.</param>
     /// <param name="time">Says what has expired.</param>
+    /// <param name="shared">Keeps key and subjects the same at all gateways; null = there is one.</param>
     /// <exception cref="IOException">They cannot be read or made; the message says what to do.</exception>
-    public SubjectStore(string folder, TimeProvider time)
+    public SubjectStore(string folder, TimeProvider time, ISharedTexts? shared = null)
     {
         PrivateFile.MakeFolder(folder);
-        (_key, _path, _time) = (TokenKey.LoadOrCreate(Path.Combine(folder, "key")), Path.Combine(folder, "subjects.json"), time);
+        (_key, _folder, _path, _time, _shared) = (TokenKey.LoadOrCreate(Path.Combine(folder, KeyFile)), folder, Path.Combine(folder, SubjectsFile), time, shared);
         _subjects = Load();
         lock (_lock)
         {
@@ -46,6 +52,42 @@ internal sealed class SubjectStore
             next.TryAdd(Guest, Fresh(Guest, isAdmin: false));
             Keep_NeedsLock(next);
         }
+        shared?.Share(Kind, this);
+    }
+
+    /// <summary>Told when another gateway has changed something.</summary>
+    public Action Adopted { get; set; } = static () => { };
+
+    /// <summary>Changes something here, at all gateways if there are several.</summary>
+    public Task<T> UpdateAsync<T>(Func<SubjectStore, T> change, CancellationToken cancellationToken) => _shared.UpdateAsync(Kind, () => change(this), cancellationToken);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, byte[]> Export()
+    {
+        lock (_lock) return new Dictionary<string, byte[]> { [KeyFile] = _key.Export(), [SubjectsFile] = Text(_subjects) };
+    }
+
+    /// <inheritdoc/>
+    public void Adopt(IReadOnlyDictionary<string, byte[]> texts)
+    {
+        lock (_lock)
+        {
+            if (!texts.TryGetValue(KeyFile, out var key) || !texts.TryGetValue(SubjectsFile, out var text)) throw new IOException("the store has no key or no subjects of FunLess's API; restore the database from its backup");
+            var isSame = _key.Export().AsSpan().SequenceEqual(key) && Text(_subjects).AsSpan().SequenceEqual(text);
+            if (isSame) return;
+            Dictionary<string, Subject> subjects;
+            try
+            {
+                subjects = (JsonSerializer.Deserialize(text, SubjectJson.Default.ListSubject) ?? []).ToDictionary(static subject => subject.Name, StringComparer.Ordinal);
+            }
+            catch (Exception broken) when (broken is JsonException or ArgumentException)
+            {
+                throw new IOException($"the subjects of FunLess's API in the store cannot be read: {broken.Message}", broken);
+            }
+            _key = TokenKey.Keep(Path.Combine(_folder, KeyFile), key);
+            Keep_NeedsLock(subjects);
+        }
+        Adopted();
     }
 
     /// <summary>Everybody, by name.</summary>
@@ -113,13 +155,21 @@ internal sealed class SubjectStore
         lock (_lock)
         {
             var next = new Dictionary<string, Subject>(_subjects, StringComparer.Ordinal);
-            var limit = _time.GetUtcNow() + RenewAhead;
-            var due = next.Values.Where(subject => subject.Name is Admin or Guest && subject.Token.Expires <= limit).ToArray();
+            var due = next.Values.Where(IsDue).ToArray();
             foreach (var subject in due) next[subject.Name] = Fresh(subject.Name, subject.IsAdmin) with { Previous = subject.Hash };
             if (due.Length > 0) Keep_NeedsLock(next);
             return due.Length > 0;
         }
     }
+
+    /// <summary>Whether <see cref="RenewOwn"/> would do something.</summary>
+    public bool IsRenewalDue => _subjects.Values.Any(IsDue);
+
+    private const string KeyFile = "key", SubjectsFile = "subjects.json";
+
+    private bool IsDue(Subject subject) => subject.Name is Admin or Guest && subject.Token.Expires <= _time.GetUtcNow() + RenewAhead;
+
+    private static byte[] Text(Dictionary<string, Subject> subjects) => JsonSerializer.SerializeToUtf8Bytes(subjects.Values.OrderBy(static subject => subject.Name, StringComparer.Ordinal).ToList(), SubjectJson.Default.ListSubject);
 
     private Dictionary<string, Subject> Load()
     {
@@ -142,7 +192,7 @@ internal sealed class SubjectStore
 
     private void Keep_NeedsLock(Dictionary<string, Subject> subjects)
     {
-        PrivateFile.Write(_path, JsonSerializer.SerializeToUtf8Bytes(subjects.Values.OrderBy(static subject => subject.Name, StringComparer.Ordinal).ToList(), SubjectJson.Default.ListSubject));
+        PrivateFile.Write(_path, Text(subjects));
         _subjects = subjects;
     }
 

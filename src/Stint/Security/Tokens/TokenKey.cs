@@ -21,6 +21,18 @@ internal sealed class TokenKey
         return key.Length == Length ? new TokenKey(key) : throw new IOException($"the key of tokens in {path} has {key.Length} bytes instead of {Length}; delete the file to have one made, and all tokens with it");
     }
 
+    /// <summary>Another key from now on, in the file too.</summary>
+    /// <exception cref="IOException">It cannot be written, or is none.</exception>
+    public static TokenKey Keep(string path, byte[] key)
+    {
+        if (key.Length != Length) throw new IOException($"that is no key of tokens: it has {key.Length} bytes instead of {Length}");
+        PrivateFile.Write(path, key);
+        return new TokenKey(key);
+    }
+
+    /// <summary>The key itself, for other gateways of the same store.</summary>
+    public byte[] Export() => [.. _key];
+
     /// <summary>Signs (HMAC-SHA256, RFC 2104).</summary>
     public byte[] Sign(ReadOnlySpan<byte> bytes) => HMACSHA256.HashData(_key, bytes);
 }

@@ -21,7 +21,7 @@ public sealed class ChangeFeedTests(TestPostgres postgres)
             return Task.CompletedTask;
         }, static _ => { }, stop.Token);
         await Retry.UntilAsync("the feed listens", () => !seen.IsEmpty);
-        var change = await other.Modules.PutAsync("shop", "{}", default);
+        var change = await other.Texts.PutAsync(null, TextTable.Modules, "shop", "{}"u8.ToArray(), default);
         await Retry.UntilAsync("the change is reported", () => seen.Any(position => position.Change == change));
         await stop.CancelAsync();
         await running;
@@ -55,7 +55,7 @@ public sealed class ChangeFeedTests(TestPostgres postgres)
         {
             try
             {
-                change = await store.Modules.PutAsync("shop", "{}", default);
+                change = await store.Texts.PutAsync(null, TextTable.Modules, "shop", "{}"u8.ToArray(), default);
                 return true;
             }
             catch (StoreException)

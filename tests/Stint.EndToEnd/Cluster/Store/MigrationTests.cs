@@ -23,14 +23,14 @@ public sealed class MigrationTests(TestPostgres postgres)
     public async Task A_later_step_is_added_to_what_is_there_and_nothing_is_lost()
     {
         await using var store = await postgres.OpenStoreAsync();
-        await store.Modules.PutAsync("shop", "{}", default);
+        await store.Texts.PutAsync(null, TextTable.Modules, "shop", "{}"u8.ToArray(), default);
         Migration[] more = [.. Migration.All, new Migration(Migration.All.Count + 1, "next.sql", "alter table stint.module add column more text")];
         await store.UseAsync(async connection =>
         {
             await Migration.RunAsync(connection, store.Address, more, default);
             return true;
         }, default);
-        Assert.Equal("shop", Assert.Single(await store.Modules.ChangedSinceAsync(0, default)).Name);
+        Assert.Equal("shop", Assert.Single((await store.Texts.ListAsync(null, TextTable.Modules, default))!).Key);
     }
 
     [Fact]
