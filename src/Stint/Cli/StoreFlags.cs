@@ -16,5 +16,5 @@ internal static class StoreFlags
     }
 
     /// <summary>Whether no gateway is named, neither by a flag nor in the environment nor in <c>stint.toml</c>. What is wrong with the settings otherwise is not said here.</summary>
-    public static bool IsWithoutCore(IReadOnlyDictionary<string, string> flags) => OptionsLoader.Load(flags).Options is { IsWorkerOnly: false };
+    public static bool IsWithoutCore(IReadOnlyDictionary<string, string> flags) => OptionsLoader.Load(flags).Options is { } options && !options.RunsForGateways();
 }

@@ -79,7 +79,16 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
     private void WarnOfOthers()
     {
         var path = Path.Combine(folder, FileName);
-        if (File.Exists(path)) LeftAlone(logger, path);
+        if (SqliteLibrary.Problem is not null || !File.Exists(path)) return;
+        try
+        {
+            using var database = new SqliteDatabase(path, readOnly: true);
+            if (database.ReadNumber("SELECT count(*) FROM entries WHERE state = 0") is > 0 and var count) LeftAlone(logger, count, path);
+        }
+        catch (SqliteException)
+        {
+            // None of ours, or damaged: it is not this run's.
+        }
     }
 
     private SqliteEntryStore OpenOrReplace(string path)
@@ -117,8 +126,8 @@ internal sealed partial class StoreSlot(string folder, StoreLimits limits, TimeP
     [LoggerMessage(401, LogLevel.Error, "{Problem}")]
     private static partial void Missing(ILogger logger, string problem);
 
-    [LoggerMessage(403, LogLevel.Warning, "{Path} is the queue of this machine alone, from before it had a store: asynchronous calls that wait in it run when the daemon is started without 'store'; if none do, remove the file")]
-    private static partial void LeftAlone(ILogger logger, string path);
+    [LoggerMessage(403, LogLevel.Warning, "{Count} asynchronous calls and results wait in {Path}, the queue of this machine from before it had a store: they go on when the daemon is started without 'store'")]
+    private static partial void LeftAlone(ILogger logger, long count, string path);
 
     [LoggerMessage(402, LogLevel.Error, "{Path} is damaged ({Problem}) and was set aside as {Aside}; asynchronous calls that were waiting in it are not run. 'sqlite3 {Aside} .recover' may still read it")]
     private static partial void SetAside(ILogger logger, string path, string problem, string aside);

@@ -30,7 +30,7 @@ internal static partial class Daemon
             return ExitCode.BadConfiguration;
         }
         // A worker is called by gateways alone.
-        if (options.IsWorkerOnly) options = options with { HttpPort = -1, CoapPort = -1, GrpcPort = -1, UniFaasPort = -1, FunLessPort = -1, OpenFaasMetricsPort = -1 };
+        if (options.RunsForGateways()) options = options with { HttpPort = -1, CoapPort = -1, GrpcPort = -1, UniFaasPort = -1, FunLessPort = -1, OpenFaasMetricsPort = -1 };
         // The empty builder: no appsettings.json, no watch on the file system, no environment that others set for their ASP.NET applications.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "stint", ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseKestrelCore();
@@ -70,7 +70,7 @@ internal static partial class Daemon
         await using var gateway = platform.Mirror is not null ? new GatewayNode(platform, management.Services, loggers) : null;
         string? removed = null;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        await using var worker = options.IsWorkerOnly ? new WorkerNode(platform, management.Services, loggers, why =>
+        await using var worker = options.RunsForGateways() ? new WorkerNode(platform, management.Services, loggers, why =>
         {
             removed = why;
             ending.Cancel();

@@ -33,13 +33,13 @@ internal sealed record DaemonOptions
     public IReadOnlyList<DnsEndPoint> Core { get; init; } = [];
 
     /// <summary>This machine is a worker of gateways, and nothing else.</summary>
-    public bool IsWorkerOnly => Core.Count > 0;
+    public bool RunsForGateways() => Core.Count > 0;
 
     /// <summary><c>join-token</c>: what lets this machine into the cluster at its first start, or the path of a file that holds it.</summary>
     public string? JoinToken { get; init; }
 
     /// <summary><c>labels</c>: what the operator says of this machine.</summary>
-    public Dictionary<string, string> Labels { get; init; } = [];
+    public Dictionary<string, string> Labels { get; init; } = NoLabels;
 
     /// <summary><c>node-listen</c>: addresses of the endpoint for other machines of the cluster. Default all, IPv4 and IPv6.</summary>
     public IReadOnlyList<IPAddress> NodeListen { get; init; } = [IPAddress.IPv6Any];
@@ -265,6 +265,8 @@ internal sealed record DaemonOptions
 
     /// <summary><c>nodejs</c>: the interpreter of nodejs functions. Default: /usr/bin/node, then PATH.</summary>
     public string? NodeJs { get; init; }
+
+    private static readonly Dictionary<string, string> NoLabels = [];
 
     private static readonly IReadOnlyDictionary<Runtime, string> NoImages = new Dictionary<Runtime, string>();
 }

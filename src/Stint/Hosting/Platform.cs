@@ -72,7 +72,7 @@ internal sealed partial class Platform : IAsyncDisposable
     public Platform(DaemonOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         if (options.Store is not null) options = options with { Registry = StoreMirror.RegistryOf(options.State) };
-        else if (options.IsWorkerOnly) options = options with { Registry = CodeCache.RegistryOf(options.State) };
+        else if (options.RunsForGateways()) options = options with { Registry = CodeCache.RegistryOf(options.State) };
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
         var isRoot = Environment.IsPrivilegedProcess;
@@ -104,7 +104,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 Folder = Path.Combine(options.State, "network"),
             }, time, loggers.CreateLogger<HostNetwork>());
             Logs = new FunctionLogs(Path.Combine(options.State, "logs"), options.FunctionLogMiB * 1024L * 1024L, time, loggers.CreateLogger<FunctionLogs>());
-            Secrets = new SecretStore(options.Store is not null ? StoreMirror.SecretsOf(options.State) : options.IsWorkerOnly ? CodeCache.SecretsOf(options.State) : Path.Combine(options.State, "secrets"));
+            Secrets = new SecretStore(options.Store is not null ? StoreMirror.SecretsOf(options.State) : options.RunsForGateways() ? CodeCache.SecretsOf(options.State) : Path.Combine(options.State, "secrets"));
             Runtimes = RuntimeParts.Of(options, processes, Network, time, loggers);
             Builds = new MeasuredBuild(Runtimes.Builds, time);
             Bundles = new BundleStore(options.State, Builds, Runtimes.Toolchain,
@@ -125,7 +125,7 @@ internal sealed partial class Platform : IAsyncDisposable
                 OnUnusable = (name, problem) => Router.SetProblem(name, problem),
                 OnBuildLine = (name, line) => Logs.Append(name, "", "build", line),
             }, time, loggers.CreateLogger<FunctionRegistry>());
-            _changesElsewhere = options.IsWorkerOnly ? new GatewaysOnly() : null;
+            _changesElsewhere = options.RunsForGateways() ? new GatewaysOnly() : null;
             Store = options.Store is { } address ? new ClusterStore(address) : null;
             Mirror = Store is { } store
                 ? new StoreMirror(new StoreMirrorOptions { Store = store, KeyFile = options.StoreKey!, State = options.State, Node = options.NodeName ?? NodeName.Of(Environment.MachineName), IsWorker = options.Worker, Report = Report }, Registry, Secrets, time, loggers.CreateLogger<StoreMirror>())

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Cryptography;
 using Stint.Cluster.Cache;
 using Stint.Cluster.Identity;

@@ -284,7 +284,7 @@ public sealed class GatewayTests : IDisposable
         await using (var alone = await StintDaemon.StartAsync(new DaemonSetup { Root = root }))
         {
             await alone.DeployPythonAsync("echo", Answer("first"));
-            (await alone.CliAsync("store", "import", "--registry", alone.Registry, "--state", alone.State, "--store", address)).Good();
+            (await alone.CliAsync("store", "import", "--registry", alone.Registry, "--state", alone.State, "--store", address, "--store-key", Path.Combine(_folder, "store.key"))).Good();
         }
         await using var gateway = await StartAsync(address, root);
         Assert.Equal((200, "first"), await gateway.CallAsync("echo"));

@@ -20,18 +20,19 @@ public sealed class StoreTransferTests(TestPostgres postgres) : IDisposable
         Assert.Equal(4, imported.GetProperty("functions").GetInt32());
         Assert.Equal(2, imported.GetProperty("secrets").GetInt32());
         Assert.Equal(1, imported.GetProperty("modules").GetInt32());
+        Assert.Equal((1, true), (imported.GetProperty("scripts").GetInt32(), imported.GetProperty("subjects").GetBoolean()));
         Assert.Contains("no function here", Assert.Single(imported.GetProperty("leftOut").EnumerateArray()).GetString(), StringComparison.Ordinal);
 
         var (otherRegistry, otherState) = (Path.Combine(_folder, "two", "functions"), Path.Combine(_folder, "two", "state"));
         Directory.CreateDirectory(otherState);
         File.Copy(Path.Combine(state, "store.key"), Path.Combine(otherState, "store.key"));
         var exported = await StoreAsync("export", address, otherRegistry, otherState);
-        Assert.Contains("exported 4 functions (0 were the same), 2 secrets, 1 module", exported.Good(), StringComparison.Ordinal);
+        Assert.Contains("exported 4 functions (0 were the same), 2 secrets, 1 module, 1 script, the subjects of FunLess's API", exported.Good(), StringComparison.Ordinal);
 
         Directory.Delete(Path.Combine(registry, "no function here"), recursive: true);
         Assert.Equal(FolderPicture.Of(registry), FolderPicture.Of(otherRegistry));
         Assert.Equal(FolderPicture.Of(Path.Combine(state, "secrets")), FolderPicture.Of(Path.Combine(otherState, "secrets")));
-        Assert.Equal(FolderPicture.Of(Path.Combine(state, "namespaces")), FolderPicture.Of(Path.Combine(otherState, "namespaces")));
+        foreach (var folder in (string[])["namespaces", "scripts", "funless"]) Assert.Equal(FolderPicture.Of(Path.Combine(state, folder)), FolderPicture.Of(Path.Combine(otherState, folder)));
 
         // And back again: nothing is to be done.
         Assert.Contains("imported 0 functions (4 were the same), 0 secrets, 0 modules", (await StoreAsync("import", address, otherRegistry, otherState)).Good(), StringComparison.Ordinal);
@@ -106,7 +107,17 @@ public sealed class StoreTransferTests(TestPostgres postgres) : IDisposable
         Secret("shop", "bytes", [0, 255, 10, 13]);
         Directory.CreateDirectory(Path.Combine(state, "namespaces"));
         File.WriteAllText(Path.Combine(state, "namespaces", "shop.json"), """{"name":"shop","annotations":{"ä":"ö"}}""");
+        Private("scripts", "Edge.json", """{"id":1,"name":"Edge","script":"- default:\n    - workers: \"*\"\n"}"""u8.ToArray());
+        Private("funless", "key", Enumerable.Range(0, 32).Select(static i => (byte)i).ToArray());
+        Private("funless", "subjects.json", "[]"u8.ToArray());
         return (registry, state);
+
+        void Private(string folder, string file, byte[] content)
+        {
+            Directory.CreateDirectory(Path.Combine(state, folder), (UnixFileMode)(folder == "funless" ? 0b111_000_000 : 0b111_101_101));
+            File.WriteAllBytes(Path.Combine(state, folder, file), content);
+            File.SetUnixFileMode(Path.Combine(state, folder, file), (UnixFileMode)0b110_000_000);
+        }
 
         void Secret(string module, string secret, byte[] value)
         {

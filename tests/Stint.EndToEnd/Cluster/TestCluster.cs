@@ -7,6 +7,7 @@ namespace Stint.EndToEnd.Cluster;
 internal sealed class TestCluster : IAsyncDisposable
 {
     private readonly List<StintDaemon> _daemons = [];
+    private readonly string _folder = Directory.CreateTempSubdirectory("stint-cluster-").FullName;
 
     private TestCluster(string address) => Address = address;
 
@@ -19,12 +20,23 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>Makes a database; no daemon runs yet.</summary>
     public static async Task<TestCluster> CreateAsync(TestPostgres postgres) => new(await postgres.CreateDatabaseAsync());
 
-    /// <summary>Starts a gateway. Its node port is <see cref="NodePortOfAsync"/>.</summary>
-    public async Task<StintDaemon> StartGatewayAsync(string name, params string[] flags)
+    /// <summary>A folder for a machine that is killed and started again: that is what clears up after it.</summary>
+    public DaemonSetup Killable(string name)
     {
-        var gateway = await StintDaemon.StartAsync(new DaemonSetup
+        // Sandboxes' users must be able to pass.
+        File.SetUnixFileMode(_folder, (UnixFileMode)0b111_101_101);
+        return new DaemonSetup { Root = Directory.CreateDirectory(Path.Combine(_folder, name)).FullName };
+    }
+
+    /// <summary>Starts a gateway. Its node port is <see cref="NodePortOfAsync"/>.</summary>
+    public Task<StintDaemon> StartGatewayAsync(string name, params string[] flags) => StartGatewayAsync(name, new DaemonSetup { Flags = flags });
+
+    /// <summary>Starts a gateway.</summary>
+    public async Task<StintDaemon> StartGatewayAsync(string name, DaemonSetup setup)
+    {
+        var gateway = await StintDaemon.StartAsync(setup with
         {
-            Flags = ["--store", Address, "--node-name", name, .. KeyFile is { } key ? (string[])["--store-key", key] : [], .. flags],
+            Flags = ["--store", Address, "--node-name", name, .. KeyFile is { } key ? (string[])["--store-key", key] : [], .. setup.Flags],
         });
         _daemons.Add(gateway);
         KeyFile ??= Path.Combine(gateway.State, "store.key");
@@ -78,5 +90,6 @@ internal sealed class TestCluster : IAsyncDisposable
     {
         // Workers first: gateways are there until they have left.
         for (var i = _daemons.Count - 1; i >= 0; i--) await _daemons[i].DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
     }
 }

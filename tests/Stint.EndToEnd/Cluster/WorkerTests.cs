@@ -178,7 +178,7 @@ public sealed class WorkerTests(TestPostgres postgres)
             def fn(input):
                 while not os.path.exists('/tmp/never') and time.sleep(0.02) is None:
                     if time.time() > float(input): return 'done'
-            """, top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\ntimeout = 60");
+            """, top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\nqueue-timeout = 60\ntimeout = 60");
         await WhenWarmAsync(cluster, "w1", "w2");
         // Each worker has one instance, and room for one that waits: of five calls four are taken, wherever they were sent first.
         var until = (TimeProvider.System.GetUtcNow() + TimeSpan.FromSeconds(10)).ToUnixTimeSeconds();
@@ -216,7 +216,7 @@ public sealed class WorkerTests(TestPostgres postgres)
     {
         await using var cluster = await TestCluster.CreateAsync(postgres);
         var gateway = await cluster.StartGatewayAsync("g1", "--worker=false");
-        var doomed = await cluster.StartWorkerAsync("w1", gateway);
+        var doomed = await cluster.StartWorkerAsync("w1", gateway, cluster.Killable("w1"));
         await cluster.StartWorkerAsync("w2", gateway);
         await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(float(input or 10)); return 'done'", top: "timeout = 600");
         // Both calls go to the one that will die.
@@ -238,6 +238,9 @@ public sealed class WorkerTests(TestPostgres postgres)
         for (var i = 0; i < 3; i++) Assert.Equal((200, "done"), await gateway.CallAsync("wait", "0"));
         await Retry.UntilAsync("the dead one is known to be", async () => !(await cluster.NodesAsync()).Single(static node => node.GetProperty("name").GetString() == "w1").GetProperty("isAlive").GetBoolean());
         await doomed.DisposeAsync();
+        // It comes back, with another token or without.
+        await cluster.StartWorkerAsync("w1", gateway, cluster.Killable("w1"));
+        await HasMetricAsync(gateway, "stint_node_up{node=\"w1\"} 1");
     }
 
     [Fact]
@@ -313,7 +316,7 @@ public sealed class WorkerTests(TestPostgres postgres)
         await using var cluster = await TestCluster.CreateAsync(postgres);
         var gateway = await cluster.StartGatewayAsync("g1");
         await cluster.StartWorkerAsync("w1", gateway);
-        await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(3); return 'done'", top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\ntimeout = 60");
+        await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(3); return 'done'", top: "min-instances = 1\nmax-instances = 1\nmax-queue = 1\nqueue-timeout = 60\ntimeout = 60");
         await WhenWarmAsync(cluster, "g1", "w1");
         var answers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => gateway.CallAsync("wait")));
         Assert.All(answers, static answer => Assert.Equal((200, "done"), answer));
@@ -355,7 +358,8 @@ public sealed class WorkerTests(TestPostgres postgres)
     public async Task A_worker_whose_gateway_dies_goes_on_with_the_next()
     {
         await using var cluster = await TestCluster.CreateAsync(postgres);
-        var one = await cluster.StartGatewayAsync("g1", "--worker=false");
+        var killable = cluster.Killable("g1") with { Flags = ["--worker=false"] };
+        var one = await cluster.StartGatewayAsync("g1", killable);
         var two = await cluster.StartGatewayAsync("g2", "--worker=false");
         await one.DeployPythonAsync("echo", Echo);
         await cluster.StartWorkerAsync("w1", [one, two]);
@@ -372,6 +376,8 @@ public sealed class WorkerTests(TestPostgres postgres)
         await two.DeployPythonAsync("new", "def fn(input): return 'new'");
         Assert.Equal((200, "new"), await two.CallAsync("new"));
         await one.DisposeAsync();
+        var again = await cluster.StartGatewayAsync("g1", killable);
+        await Retry.UntilAsync("it calls the worker, too", async () => await again.CallAsync("new") is (200, "new"));
     }
 
     private static async Task<int> InstancesAsync(StintDaemon daemon, string function) => (await daemon.DescribeAsync(function)).GetProperty("instances").EnumerateObject().Sum(static state => state.Value.GetInt32());

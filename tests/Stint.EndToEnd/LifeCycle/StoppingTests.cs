@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
 using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.LifeCycle;
@@ -50,6 +52,31 @@ public sealed class StoppingTests
             // Its connection was closed: as good an answer from a server that goes.
         }
         await daemon.RequireNothingLeftAsync();
+    }
+
+    // Clients open connections in advance. With so much time for calls a daemon that waited for one would not end within the test's limit.
+    [Fact]
+    public async Task A_connection_that_has_said_nothing_does_not_keep_it()
+    {
+        await using var daemon = await StintDaemon.StartAsync("--drain-seconds", "3600");
+        await daemon.DeployPythonAsync("echo", "def fn(input): return input\n");
+        using var silent = new TcpClient();
+        await silent.ConnectAsync(IPAddress.Loopback, daemon.HttpPort);
+        // Accepted after it, so the silent one has been, too.
+        Assert.Equal((200, "x"), await daemon.CallAsync("echo", "x"));
+        daemon.Signal(15);
+        Assert.Equal(0, await daemon.ExitAsync());
+    }
+
+    [Fact]
+    public async Task It_takes_calls_for_a_while_after_it_has_said_that_it_goes()
+    {
+        await using var daemon = await StintDaemon.StartAsync("--leave-seconds", "20");
+        await daemon.DeployPythonAsync("echo", "def fn(input): return input\n");
+        daemon.Signal(15);
+        await Retry.UntilAsync("it is not ready any more", async () => (await daemon.ManageAsync("readyz")).Status == 503);
+        Assert.Equal((200, "x"), await daemon.CallAsync("echo", "x"));
+        Assert.Equal(0, await daemon.ExitAsync());
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 // A real Prometheus with the files of examples/observability against a real daemon: only the addresses and the intervals are the test's.
-using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Stint.EndToEnd.Fixtures;

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Stint.Deliveries.Storage;
-using Stint.Invocations;
 
 namespace Stint.Tests.Deliveries;
 
@@ -19,13 +18,13 @@ public abstract class EntryStoreContract : IAsyncLifetime, IAsyncDisposable
 
     public async Task InitializeAsync() => _rig = await OpenAsync(new StoreLimits { Reserve = 0 });
 
-    public async Task DisposeAsync()
+    async Task IAsyncLifetime.DisposeAsync() => await DisposeAsync();
+
+    public async ValueTask DisposeAsync()
     {
         await _rig.DisposeAsync();
         GC.SuppressFinalize(this);
     }
-
-    async ValueTask IAsyncDisposable.DisposeAsync() => await DisposeAsync();
 
     [Fact]
     public async Task What_was_added_is_on_disk_when_the_task_ends_whatever_happens_to_the_process()

@@ -30,6 +30,22 @@ public sealed class AppScriptStoreTests : IDisposable
     }
 
     [Fact]
+    public void It_becomes_what_another_has()
+    {
+        var first = Open();
+        Add(first, "a");
+        Add(first, "b");
+        using var folder = new TempFolder();
+        var second = new AppScriptStore(folder["scripts"], NullLogger<AppScriptStore>.Instance);
+        Add(second, "gone");
+        second.Adopt(first.Export());
+        Assert.Equal([(1, "a"), (2, "b")], second.List().Select(static script => (script.Id, script.Name)));
+        Assert.Equal(["a.json", "b.json"], Directory.EnumerateFiles(folder["scripts"]).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+        Assert.Throws<IOException>(() => second.Adopt(new Dictionary<string, byte[]> { ["../a"] = [] }));
+        Assert.Equal(2, second.List().Count);
+    }
+
+    [Fact]
     public void What_is_no_script_is_left_out()
     {
         Add(Open(), "good");

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Stint.Cluster.Identity;
 using Stint.Cluster.Store;
 using Stint.Cluster.Transport;

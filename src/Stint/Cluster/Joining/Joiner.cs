@@ -35,7 +35,7 @@ internal sealed class Joiner(string folder, string name)
     {
         // 1
         byte[] authority;
-        using (var stranger = NodeLink.ToStranger(gateway, static (_, _, _, _) => true))
+        using (var stranger = NodeLink.ToStranger(gateway, static (_, certificate, _, _) => certificate is not null))
             authority = (await NodeDialogue.AskAsync(stranger, JoinPaths.Authority, new AuthorityQuestion(), NodeMessages.Default.AuthorityQuestion, NodeMessages.Default.AuthorityAnswer, cancellationToken).ConfigureAwait(false)).Authority;
         if (ClusterAuthority.FingerprintOf(authority) != token.Fingerprint) throw new CryptographicException($"{gateway.Host}:{gateway.Port} is not of the cluster that the token is for: its authority has another fingerprint");
         // 2

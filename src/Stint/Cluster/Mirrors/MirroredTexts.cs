@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Stint.Cluster.Store;
 using Stint.Files;
+using Stint.Functions.Bundles;
 
 namespace Stint.Cluster.Mirrors;
 
@@ -9,6 +10,7 @@ namespace Stint.Cluster.Mirrors;
 internal sealed class MirroredTexts(ClusterStore store)
 {
     private readonly ConcurrentDictionary<string, Part> _parts = new(StringComparer.Ordinal);
+    private readonly KeyedGate<string> _turns = new();
 
     /// <summary>Makes a part known.</summary>
     public void Share(string kind, ISharedPart part) => _parts[kind] = new Part(part);
@@ -30,7 +32,7 @@ internal sealed class MirroredTexts(ClusterStore store)
                 if (part.Texts.Export().Count > 0) await ChangeAsync(key, kind, static () => true, cancellationToken).ConfigureAwait(false);
                 continue;
             }
-            using var turn = await part.EnterAsync(cancellationToken).ConfigureAwait(false);
+            using var turn = await _turns.EnterAsync(kind, cancellationToken).ConfigureAwait(false);
             // Again, in turn: a change of ours may have been meanwhile.
             last = await store.Texts.LastChangeAsync(kind, cancellationToken).ConfigureAwait(false);
             if (await store.Texts.ListAsync(key, kind, cancellationToken).ConfigureAwait(false) is { } texts) part.Texts.Adopt(texts);
@@ -43,7 +45,7 @@ internal sealed class MirroredTexts(ClusterStore store)
     public async Task<T> ChangeAsync<T>(StoreKey key, string kind, Func<T> change, CancellationToken cancellationToken)
     {
         var part = _parts[kind];
-        using var turn = await part.EnterAsync(cancellationToken).ConfigureAwait(false);
+        using var turn = await _turns.EnterAsync(kind, cancellationToken).ConfigureAwait(false);
         var before = part.Texts.Export();
         try
         {
@@ -63,22 +65,9 @@ internal sealed class MirroredTexts(ClusterStore store)
 
     private sealed class Part(ISharedPart texts)
     {
-        private readonly SemaphoreSlim _turns = new(1);
-
         /// <summary>The last change that is in it.</summary>
         public long Seen;
 
         public ISharedPart Texts => texts;
-
-        public async Task<Turn> EnterAsync(CancellationToken cancellationToken)
-        {
-            await _turns.WaitAsync(cancellationToken).ConfigureAwait(false);
-            return new Turn(_turns);
-        }
-    }
-
-    private readonly struct Turn(SemaphoreSlim turns) : IDisposable
-    {
-        public void Dispose() => turns.Release();
     }
 }

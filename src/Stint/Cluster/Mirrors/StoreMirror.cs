@@ -291,8 +291,10 @@ internal sealed partial class StoreMirror : IDeploymentStore, ISecretWriter, ISh
             if (isOther) _index.ForgetRemovals();
             var since = isWhole ? 0 : known!.Value.Change;
             var functions = await _store.Functions.ChangedSinceAsync(since, cancellationToken).ConfigureAwait(false);
-            await Parallel.ForEachAsync(functions, new ParallelOptions { MaxDegreeOfParallelism = AtATime, CancellationToken = cancellationToken },
+            await Parallel.ForEachAsync(functions.Where(static function => function.Hash is not null), new ParallelOptions { MaxDegreeOfParallelism = AtATime, CancellationToken = cancellationToken },
                 async (function, cancelled) => await CopyAsync(function, isOther, cancelled).ConfigureAwait(false)).ConfigureAwait(false);
+            // After what came, so that a module is there under its new name before the old one goes; one by one, for the last function takes its module's folder along.
+            foreach (var function in functions.Where(static function => function.Hash is null)) await CopyAsync(function, isOther, cancellationToken).ConfigureAwait(false);
             if (isWhole) await RemoveOthersAsync(functions, cancellationToken).ConfigureAwait(false);
             _secrets.Apply(await _store.Secrets.ChangedSinceAsync(_key!, since, cancellationToken).ConfigureAwait(false), isWhole, isOther);
             await _texts.FollowAsync(_key!, isWhole, cancellationToken).ConfigureAwait(false);

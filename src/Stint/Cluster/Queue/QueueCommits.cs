@@ -91,7 +91,7 @@ internal sealed class QueueCommits : IAsyncDisposable
         }
     }
 
-    private async Task<StoreException?> TryCommitAsync(IReadOnlyList<QueueChange> group)
+    private async Task<StoreException?> TryCommitAsync(List<QueueChange> group)
     {
         using var limit = new CancellationTokenSource(_options.Patience, _time);
         try

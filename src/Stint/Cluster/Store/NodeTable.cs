@@ -28,8 +28,8 @@ internal sealed class NodeTable(ClusterStore store)
         return rows is [var isDraining] ? isDraining : null;
     }, cancellationToken);
 
-    /// <summary>Enters or renews several machines at once, as <see cref="RenewAsync"/> does one.</summary>
-    /// <returns>The names that another, living machine has.</returns>
+    /// <summary>Enters or renews several machines at once, as <see cref="RenewAsync"/> does one; not those that were removed meanwhile: they have no certificate that holds.</summary>
+    /// <returns>The names that another, living machine has, and those of removed ones.</returns>
     /// <exception cref="StoreException">The store is away.</exception>
     public Task<List<string>> RenewAllAsync(IReadOnlyList<NodeEntry> nodes, TimeSpan duration, CancellationToken cancellationToken) => store.UseAsync(async connection =>
     {
@@ -40,6 +40,7 @@ internal sealed class NodeTable(ClusterStore store)
             insert into stint.node as n (name, instance, is_gateway, is_worker, addresses, labels, report, alive_until)
             select r.name, r.instance, r.is_gateway, r.is_worker, r.addresses, r.labels, r.report, clock_timestamp() + $8 * interval '1 second'
             from unnest($1, $2, $3, $4, $5, $6, $7) as r (name, instance, is_gateway, is_worker, addresses, labels, report)
+            where exists (select from stint.certificate c where c.node = r.name and not c.is_revoked)
             on conflict (name) do update set instance = excluded.instance, is_gateway = excluded.is_gateway, is_worker = excluded.is_worker, addresses = excluded.addresses,
                 labels = excluded.labels, report = excluded.report, alive_until = excluded.alive_until
             where n.instance = excluded.instance or n.alive_until < clock_timestamp()

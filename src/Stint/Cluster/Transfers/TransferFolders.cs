@@ -34,7 +34,7 @@ internal sealed class TransferFolders(string registry, string state)
             var files = new[] { "key", "subjects.json" };
             return files.All(name => File.Exists(Path.Combine(folder, name))) ? files.ToDictionary(static name => name, name => File.ReadAllBytes(Path.Combine(folder, name))) : [];
         }
-        return Directory.EnumerateFiles(folder, "*" + Ending).Where(static path => FunctionName.IsValidPart(Path.GetFileNameWithoutExtension(path)))
+        return Directory.EnumerateFiles(folder, "*" + Ending).Where(path => IsName(kind, Path.GetFileNameWithoutExtension(path)))
             .ToDictionary(static path => Path.GetFileNameWithoutExtension(path)!, File.ReadAllBytes, StringComparer.Ordinal);
     }
 
@@ -43,7 +43,7 @@ internal sealed class TransferFolders(string registry, string state)
     public void Write(string kind, string name, byte[] content)
     {
         var isSubjects = kind == TextTable.Subjects;
-        if (isSubjects ? name is not ("key" or "subjects.json") : !FunctionName.IsValidPart(name)) throw new IOException($"the store holds a text of the kind {kind} whose name is none; whoever changed the tables by hand must remove it");
+        if (!IsName(kind, name)) throw new IOException($"the store holds a text of the kind {kind} whose name is none; whoever changed the tables by hand must remove it");
         var folder = FolderOf(kind);
         if (isSubjects) PrivateFile.MakeFolder(folder);
         else Directory.CreateDirectory(folder);
@@ -56,6 +56,14 @@ internal sealed class TransferFolders(string registry, string state)
         File.WriteAllBytes(path + ".new", content);
         File.Move(path + ".new", path, overwrite: true);
     }
+
+    // A script's name may be longer than a module's (contract funless.md).
+    private static bool IsName(string kind, string name) => kind switch
+    {
+        TextTable.Modules => FunctionName.IsValidPart(name),
+        TextTable.Scripts => name.Length is > 0 and <= 160 && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_'),
+        _ => name is "key" or "subjects.json",
+    };
 
     private string FolderOf(string kind) => Path.Combine(state, kind switch { TextTable.Modules => "namespaces", TextTable.Scripts => "scripts", _ => "funless" });
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Stint.Invocations;
 
 namespace Stint.Cluster.Transport;

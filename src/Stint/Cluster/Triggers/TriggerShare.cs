@@ -209,7 +209,7 @@ internal sealed partial class TriggerShare : IEventShare, IAsyncDisposable
         await holder.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async Task<T> AskAsync<T>(Func<Task<T>> ask)
+    private static async Task<T> AskAsync<T>(Func<Task<T>> ask)
     {
         try
         {

@@ -152,7 +152,7 @@ internal static class OptionsLoader
     /// <summary>Endpoints over TCP that would take each other's port; addresses are not compared, since `::` takes all of them.</summary>
     private static void CheckPorts(DaemonOptions options, List<string> problems)
     {
-        (string Name, int Port)[] endpoints = [("http-port", options.HttpPort), ("grpc-port", options.GrpcPort), ("unifaas-port", options.UniFaasPort), ("management-port", options.ManagementPort), ("openfaas-metrics-port", options.OpenFaasMetricsPort), ("funless-port", options.FunLessPort), ("node-port", options.Store is not null || options.IsWorkerOnly ? options.NodePort : -1)];
+        (string Name, int Port)[] endpoints = [("http-port", options.HttpPort), ("grpc-port", options.GrpcPort), ("unifaas-port", options.UniFaasPort), ("management-port", options.ManagementPort), ("openfaas-metrics-port", options.OpenFaasMetricsPort), ("funless-port", options.FunLessPort), ("node-port", options.Store is not null || options.RunsForGateways() ? options.NodePort : -1)];
         foreach (var same in endpoints.Where(e => e.Port > 0).GroupBy(e => e.Port).Where(g => g.Count() > 1))
             problems.Add($"{string.Join(" and ", same.Select(e => $"`{e.Name}`"))} are both {same.Key}; give each endpoint a port of its own, or -1 to turn it off");
     }

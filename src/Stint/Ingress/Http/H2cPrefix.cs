@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -38,7 +39,10 @@ internal sealed class H2cPrefix : ITlsConnectionFeature, ITlsApplicationProtocol
 
     private static async ValueTask<bool> StartsWithPrefaceAsync(ConnectionContext connection)
     {
-        using var silence = new CancellationTokenSource(SilenceLimit);
+        // A server that stops waits for its connections: one that has not said anything has nothing to wait for. (Clients open some in advance.)
+        var stopping = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? CancellationToken.None;
+        using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        silence.CancelAfter(SilenceLimit);
         try
         {
             for (var examined = 0L; ;)

@@ -122,7 +122,7 @@ internal sealed class BalancedCalls : IAsyncDisposable
         {
             Client = client;
             _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            _asking = Task.Run(() => AskAsync(daemon));
+            _asking = Task.Run(() => AskAsync(daemon), CancellationToken.None);
         }
 
         public HttpClient Client { get; }

@@ -38,14 +38,14 @@ public sealed class GatewayFailureTests(MachineNetwork network) : IDisposable
         Assert.Equal(503, (await one.ManageAsync("delete", """{"name":"echo"}""")).Status);
 
         // What the lost one has begun, and cannot end, keeps the other for a while at most.
-        await _cluster.DeployUntilDoneAsync(two, "echo", Answer("second"));
+        await MachineCluster.DeployUntilDoneAsync(two, "echo", Answer("second"));
         Assert.Equal((200, "second"), await two.CallAsync("echo"));
         Assert.Equal(200, (await one.CallAsync("echo")).Status);
 
         await network.HealAsync(far);
         await Retry.UntilAsync("it has caught up", async () => await one.CallAsync("echo") is (200, "second"), Patience);
         await Retry.UntilAsync("it is alive again", async () => await _cluster.NodesAsync() is "one alive, two alive", Patience);
-        await _cluster.DeployUntilDoneAsync(one, "echo", Answer("third"));
+        await MachineCluster.DeployUntilDoneAsync(one, "echo", Answer("third"));
         await Retry.UntilAsync("the other has it", async () => await two.CallAsync("echo") is (200, "third"));
     }
 
@@ -60,7 +60,7 @@ public sealed class GatewayFailureTests(MachineNetwork network) : IDisposable
         try
         {
             await Retry.UntilAsync("its lease ends", async () => await _cluster.NodesAsync() is "one dead, two alive");
-            await _cluster.DeployUntilDoneAsync(two, "echo", Answer("second"));
+            await MachineCluster.DeployUntilDoneAsync(two, "echo", Answer("second"));
             Assert.Equal((200, "second"), await two.CallAsync("echo"));
         }
         finally

@@ -51,7 +51,7 @@ internal sealed class MachineCluster(MachineNetwork network) : IDisposable
     }
 
     /// <summary>Deploys, and says it again while the store keeps it waiting.</summary>
-    public async Task DeployUntilDoneAsync(StintDaemon gateway, string name, string code) => await Retry.UntilAsync($"{name} is deployed", async () =>
+    public static async Task DeployUntilDoneAsync(StintDaemon gateway, string name, string code) => await Retry.UntilAsync($"{name} is deployed", async () =>
     {
         try
         {

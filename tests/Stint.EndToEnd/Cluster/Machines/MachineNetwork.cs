@@ -5,7 +5,6 @@
 // What goes from one machine to another can be lost, in one direction or in both: it is dropped where it arrives, as on a wire that is broken. Neither side hears of it.
 // Processes of the test's own host (its clients of the management API) reach a machine over relays to its loopback (NamespaceRelay), whatever is cut.
 using System.Net;
-using Stint.EndToEnd.Fixtures;
 using Stint.EndToEnd.Network;
 using Stint.Network;
 using Stint.Network.Netlink;

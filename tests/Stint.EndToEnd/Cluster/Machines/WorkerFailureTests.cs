@@ -51,10 +51,11 @@ public sealed class WorkerFailureTests(MachineNetwork network) : IDisposable
         var (gateway, worker) = (workers.Machine("gateway"), workers.Machine("w1"));
         if (isCutTowards) await MachineNetwork.CutAsync(gateway, worker);
         if (isCutBack) await MachineNetwork.CutAsync(worker, gateway);
-        await workers.Gateway.WaitForLogAsync("w1");
+        await workers.Gateway.WaitForLogAsync("The worker w1 cannot be reached");
         await calls.AnswersAsync(200);
         await network.HealAsync(worker);
         await Retry.UntilAsync("it is alive again", async () => await _cluster.NodesAsync() is "gateway alive, w1 alive, w2 alive", Patience);
+        await workers.Gateway.WaitForLogAsync("The worker w1 can be reached again");
         // With the other one gone every call runs on the one that is back.
         workers["w2"].Signal(15);
         Assert.Equal(0, await workers["w2"].ExitAsync());

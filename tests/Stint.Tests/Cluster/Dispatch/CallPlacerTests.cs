@@ -190,13 +190,13 @@ public sealed class CallPlacerTests
             return world;
         }
 
-        public Task ReportAsync(int warm, string? address = null, string instance = "1")
+        public Task<(bool IsDraining, bool IsTaken)> ReportAsync(int warm, string? address = null, string instance = "1")
         {
             var report = new NodeReport { Version = "", MemoryMiB = 4000, AvailableMiB = 3000, Processors = 2, Warm = warm > 0 ? new Dictionary<string, int> { ["echo"] = warm } : [] };
             return Directory.ReportAsync("callee", new WorkerReport(instance, address ?? $"127.0.0.1:{_pair.Address.Port}", [], report.ToJson(), IsLeaving: false), default);
         }
 
-        public Task LeaveAsync() => Directory.ReportAsync("callee", new WorkerReport("1", "", [], "{}", IsLeaving: true), default);
+        public Task<(bool IsDraining, bool IsTaken)> LeaveAsync() => Directory.ReportAsync("callee", new WorkerReport("1", "", [], "{}", IsLeaving: true), default);
 
         public async Task ReachableAsync()
         {

@@ -12,7 +12,7 @@ public sealed class NodeEndpointTests
     public async Task A_stranger_may_ask_what_is_open_and_nothing_else()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/open/hello", "/secret"));
-        using var stranger = NodeLink.ToStranger(pair.Address, static (_, _, _, _) => true);
+        using var stranger = NodeLink.ToStranger(pair.Address, static (_, certificate, _, _) => certificate is not null);
         Assert.Equal(200, (await NodePair.SendAsync(stranger, "/open/hello")).Status);
         var refused = await NodePair.SendAsync(stranger, "/secret");
         Assert.Equal(403, refused.Status);
@@ -26,7 +26,7 @@ public sealed class NodeEndpointTests
     public async Task Where_nothing_is_open_a_stranger_is_not_even_connected()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/secret"));
-        using var stranger = NodeLink.ToStranger(pair.Address, static (_, _, _, _) => true);
+        using var stranger = NodeLink.ToStranger(pair.Address, static (_, certificate, _, _) => certificate is not null);
         await Assert.ThrowsAsync<HttpRequestException>(() => NodePair.SendAsync(stranger, "/secret"));
     }
 

@@ -100,6 +100,19 @@ public sealed class ModuleCatalogueTests
         }
     }
 
+    [Fact]
+    public async Task What_clients_made_becomes_what_another_gateway_has()
+    {
+        await using var bench = new Workbench();
+        var (modules, _) = Open(bench);
+        modules.TryMake("gone", "{}"u8);
+        modules.TryMake("same", "{}"u8);
+        modules.Adopt(new Dictionary<string, byte[]> { ["same"] = "{}"u8.ToArray(), ["fresh"] = "[1]"u8.ToArray(), ["../none"] = [] });
+        Assert.Equal(["_", "fresh", "same"], modules.List());
+        Assert.Equal("[1]"u8.ToArray(), modules.Details("fresh"));
+        Assert.Equal(["fresh", "same"], modules.Export().Keys.Order(StringComparer.Ordinal));
+    }
+
     private static (ModuleCatalogue Modules, SecretStore Secrets) Open(Workbench bench)
     {
         var secrets = new SecretStore(Path.Combine(bench.State, "secrets"));

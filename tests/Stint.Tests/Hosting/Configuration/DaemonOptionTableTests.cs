@@ -21,7 +21,7 @@ public sealed class DaemonOptionTableTests
     }
 
     [Fact]
-    public void Only_true_or_false_options_are_switches() => Assert.Equal(["coap-multicast", "insecure", "basic-auth", "funless-auth", "allow-local-urls"], DaemonOptionTable.All.Where(o => o.IsSwitch).Select(o => o.Name));
+    public void Only_true_or_false_options_are_switches() => Assert.Equal(["worker", "store-on-create", "coap-multicast", "insecure", "basic-auth", "funless-auth", "allow-local-urls"], DaemonOptionTable.All.Where(o => o.IsSwitch).Select(o => o.Name));
 
     [Fact]
     public void Every_default_but_those_in_words_reads_back_as_itself()

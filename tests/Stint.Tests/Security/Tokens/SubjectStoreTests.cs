@@ -173,5 +173,28 @@ public sealed class SubjectStoreTests : IDisposable
         Assert.Contains("revoke", Assert.Throws<IOException>(() => store.TryAdd("one_more")).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_one_gateway_keeps_another_takes_over_with_its_key_and_its_next_life_too()
+    {
+        var first = Open();
+        var token = first.TokenOf(first.TryAdd("alice")!);
+        using var other = new TempFolder();
+        var told = 0;
+        var second = new SubjectStore(other["funless"], _time) { Adopted = () => told++ };
+        var own = second.TokenOf(second.List()[0]);
+        Assert.Null(second.Authenticate($"Bearer {token}"));
+        second.Adopt(first.Export());
+        second.Adopt(first.Export()); // the same again is nothing new
+        Assert.Equal(1, told);
+        Assert.Equal("alice", second.Authenticate($"Bearer {token}")!.Name);
+        Assert.Null(second.Authenticate($"Bearer {own}"));
+        Assert.Equal("alice", new SubjectStore(other["funless"], _time).Authenticate($"Bearer {token}")!.Name);
+
+        Assert.Throws<IOException>(() => second.Adopt(new Dictionary<string, byte[]> { ["key"] = new byte[32] }));
+        Assert.Throws<IOException>(() => second.Adopt(new Dictionary<string, byte[]> { ["key"] = new byte[31], ["subjects.json"] = "[]"u8.ToArray() }));
+        Assert.Throws<IOException>(() => second.Adopt(new Dictionary<string, byte[]> { ["key"] = new byte[32], ["subjects.json"] = "{"u8.ToArray() }));
+        Assert.Equal("alice", second.Authenticate($"Bearer {token}")!.Name);
+    }
+
     private SubjectStore Open() => new(_folder["funless"], _time);
 }
