@@ -39,10 +39,11 @@ public sealed class OptionsLoaderTests
     {
         var options = Load(isRoot: true).Options!;
         var usual = new DaemonOptions { Registry = options.Registry, State = options.State, Run = options.Run, TokenFile = options.TokenFile, StoreKey = options.StoreKey };
-        Assert.Equal(usual with { Listen = options.Listen, ManagementListen = options.ManagementListen, ContainerSubnets = options.ContainerSubnets }, options);
+        Assert.Equal(usual with { Listen = options.Listen, ManagementListen = options.ManagementListen, ContainerSubnets = options.ContainerSubnets, NodeListen = options.NodeListen }, options);
         Assert.Equal(usual.Listen, options.Listen);
         Assert.Equal(usual.ManagementListen, options.ManagementListen);
         Assert.Equal(usual.ContainerSubnets, options.ContainerSubnets);
+        Assert.Equal(usual.NodeListen, options.NodeListen);
     }
 
     [Fact]
