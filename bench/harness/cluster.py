@@ -269,7 +269,7 @@ def measure_code(workspace, program, postgres, options):
     for number in range(options.passes):
         for count in (0, 4):
             cluster = Cluster(workspace, program, postgres, f"code{number}{count}", count)
-            folder = function(workspace, f"large{number}{count}", "[wasm]\nabi = \"funless\"\n", code_wasm=module + _custom(MODULE_MIB << 20))
+            folder = function(workspace, f"large{number}{count}", "[wasm]\nfile = \"code.wasm\"\ninterface = \"funless\"\n", code_wasm=module + _custom(MODULE_MIB << 20))
             figures[count].append(cluster.gateway.deploy(folder))
             for worker in cluster.workers:
                 size = sum(file.stat().st_size for file in (worker.folder / "state/cache").rglob("*") if file.is_file())
