@@ -26,7 +26,7 @@ internal static class ClusterCommand
         var read = DaemonFlags.AddTo(command, static setting => setting.Name is "store");
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var store = await OpenAsync(read(parsed), cancellationToken);
+            await using var store = await ClusterStore.OpenAsync(StoreFlags.Load(read(parsed)).Store!, cancellationToken);
             var nodes = (await store.Nodes.ListAsync(cancellationToken)).Select(View).ToList();
             if (parsed.GetValue(json)) CliJson.Write(session, new NodeListView(nodes), CliJson.Default.NodeListView);
             else Print(session, nodes);
@@ -45,7 +45,7 @@ internal static class ClusterCommand
         var read = DaemonFlags.AddTo(command, static setting => setting.Name is "store");
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var store = await OpenAsync(read(parsed), cancellationToken);
+            await using var store = await ClusterStore.OpenAsync(StoreFlags.Load(read(parsed)).Store!, cancellationToken);
             var wanted = parsed.GetRequiredValue(name);
             var node = (await store.Nodes.ListAsync(cancellationToken)).Find(node => node.Node.Name == wanted) ?? throw new CliException($"the cluster has no machine {wanted}; 'stint cluster ls' lists those that it has.");
             if (node.Node.IsGateway) throw new CliException($"{wanted} is a gateway: calls come to it from outside, and only its worker = false keeps them from running on it. Workers can be drained.");
@@ -64,7 +64,7 @@ internal static class ClusterCommand
         var read = DaemonFlags.AddTo(command, static setting => setting.Name is "store");
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var store = await OpenAsync(read(parsed), cancellationToken);
+            await using var store = await ClusterStore.OpenAsync(StoreFlags.Load(read(parsed)).Store!, cancellationToken);
             var wanted = parsed.GetRequiredValue(name);
             var node = (await store.Nodes.ListAsync(cancellationToken)).Find(node => node.Node.Name == wanted) ?? throw new CliException($"the cluster has no machine {wanted}; 'stint cluster ls' lists those that it has.");
             if (node.IsAlive && node.Node.IsGateway) throw new CliException($"{wanted} is alive and would come back at once; stop its daemon first.");
@@ -73,21 +73,6 @@ internal static class ClusterCommand
             return ExitCode.Done;
         });
         return command;
-    }
-
-    private static async Task<ClusterStore> OpenAsync(Dictionary<string, string> flags, CancellationToken cancellationToken)
-    {
-        var store = new ClusterStore(StoreFlags.Load(flags).Store!);
-        try
-        {
-            await store.PrepareAsync(cancellationToken);
-            return store;
-        }
-        catch
-        {
-            await store.DisposeAsync();
-            throw;
-        }
     }
 
     private static NodeView View(NodeState state) => new(state.Node.Name, state.Node.IsGateway ? "gateway" : "worker", state.Node.IsWorker, state.IsAlive, state.IsDraining, state.IsAlive ? 0 : state.SilentFor.TotalSeconds, state.JoinedAt,

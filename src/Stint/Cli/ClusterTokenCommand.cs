@@ -20,7 +20,7 @@ internal static class ClusterTokenCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var options = StoreFlags.Load(read(parsed));
-            await using var store = await OpenAsync(options, cancellationToken);
+            await using var store = await ClusterStore.OpenAsync(options.Store!, cancellationToken);
             using var authority = await Office(store, options).OpenAsync(cancellationToken);
             session.Out.WriteLine($"the cluster of {options.Store} has the authority {authority.Fingerprint}");
             return ExitCode.Done;
@@ -48,7 +48,7 @@ internal static class ClusterTokenCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var options = StoreFlags.Load(read(parsed));
-            await using var store = await OpenAsync(options, cancellationToken);
+            await using var store = await ClusterStore.OpenAsync(options.Store!, cancellationToken);
             // The key is only needed to make an authority.
             var fingerprint = await store.Authority.FingerprintAsync(cancellationToken);
             if (fingerprint is null)
@@ -73,19 +73,4 @@ internal static class ClusterTokenCommand
     }
 
     private static CertificateOffice Office(ClusterStore store, DaemonOptions options) => new(store, async cancellationToken => await StoreKey.OpenAsync(options.StoreKey!, store, cancellationToken), TimeProvider.System);
-
-    private static async Task<ClusterStore> OpenAsync(DaemonOptions options, CancellationToken cancellationToken)
-    {
-        var store = new ClusterStore(options.Store!);
-        try
-        {
-            await store.PrepareAsync(cancellationToken);
-            return store;
-        }
-        catch
-        {
-            await store.DisposeAsync();
-            throw;
-        }
-    }
 }

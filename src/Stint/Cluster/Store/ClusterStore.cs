@@ -68,6 +68,23 @@ internal sealed class ClusterStore : IAsyncDisposable
     /// <summary>What vouches for them.</summary>
     public AuthorityTable Authority { get; }
 
+    /// <summary>Connects to a store whose tables are as this program wants them.</summary>
+    /// <inheritdoc cref="PrepareAsync"/>
+    public static async Task<ClusterStore> OpenAsync(StoreAddress address, CancellationToken cancellationToken)
+    {
+        var store = new ClusterStore(address);
+        try
+        {
+            await store.PrepareAsync(cancellationToken).ConfigureAwait(false);
+            return store;
+        }
+        catch
+        {
+            await store.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
     /// <summary>Makes the tables or brings them up to date, whoever comes first; says which store this is.</summary>
     /// <exception cref="StoreException">It is away, not permitted, or newer than this program.</exception>
     public Task<StorePosition> PrepareAsync(CancellationToken cancellationToken) => UseAsync(async connection =>
