@@ -8,6 +8,7 @@ using Stint.Functions;
 using Stint.Invocations;
 using Stint.Management;
 using Stint.Pools;
+using Stint.Scheduling.Metrics;
 
 namespace Stint.Hosting;
 
@@ -26,6 +27,7 @@ internal sealed partial class GatewayNode : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private NodeCredentials? _credentials;
     private NodeEndpoint? _endpoint;
+    private MeasuredWorkers? _measured;
     private Task _loop = Task.CompletedTask;
 
     /// <summary>Nothing listens yet.</summary>
@@ -107,6 +109,7 @@ internal sealed partial class GatewayNode : IAsyncDisposable
         await _loop.ConfigureAwait(false);
         if (_endpoint is not null) await _endpoint.DisposeAsync().ConfigureAwait(false);
         if (Directory is not null) await Directory.DisposeAsync().ConfigureAwait(false);
+        if (_measured is not null) await _measured.DisposeAsync().ConfigureAwait(false);
         _credentials?.Dispose();
         _stop.Dispose();
     }
@@ -125,8 +128,9 @@ internal sealed partial class GatewayNode : IAsyncDisposable
         }
         await Directory.StartAsync(cancellationToken).ConfigureAwait(false);
         Push = new CodePush(Directory, TimeProvider.System, _loggers.CreateLogger<CodePush>());
+        if (options.Prometheus is { } prometheus) _measured ??= new MeasuredWorkers(new PrometheusMetrics(prometheus), TimeProvider.System, _loggers.CreateLogger<MeasuredWorkers>());
         var placer = Placer = new CallPlacer(new CallPlacerParts(Directory, version => Desk.VersionOf(version.Name, version.Spec), name => _platform.Scripts.Find(name)?.Parsed,
-            options.Worker ? () => LocalWorker.Describe(_platform) with { Name = Name } : null, options.Scheduling), TimeProvider.System);
+            options.Worker ? () => LocalWorker.Describe(_platform) with { Name = Name } : null, options.Scheduling, _measured is { } measured ? measured.Over : null), TimeProvider.System);
         _platform.Router.Elsewhere = (invocation, pool) => placer.InvokeAsync(invocation, pool.Version, pool.Count(InstanceState.Idle), pool.InvokeAsync);
         LogOpen(Name, Port ?? -1);
     }

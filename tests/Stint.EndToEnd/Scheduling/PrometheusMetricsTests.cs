@@ -1,8 +1,5 @@
 // A real Prometheus that asks a real daemon, a real node_exporter, and a page with the names of FunLess's worker, whose PromEx plugin cannot be run here.
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
 using Stint.EndToEnd.Fixtures;
 using Stint.EndToEnd.Observability;
 using Stint.Scheduling;
@@ -77,53 +74,5 @@ public sealed class PrometheusMetricsTests
         await using var page = new OnePage("hello");
         using var other = new PrometheusMetrics(new Uri($"http://127.0.0.1:{page.Port}/"));
         Assert.Contains("is not Prometheus", (await Assert.ThrowsAsync<IOException>(() => other.ReadAsync(default))).Message, StringComparison.Ordinal);
-    }
-
-    /// <summary>A server that answers everything with the same text.</summary>
-    private sealed class OnePage : IAsyncDisposable
-    {
-        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-        private readonly Task _loop;
-
-        public OnePage(string text)
-        {
-            _listener.Start();
-            _loop = RunAsync(Encoding.UTF8.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"));
-        }
-
-        public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
-
-        public async ValueTask DisposeAsync()
-        {
-            _listener.Stop();
-            await _loop;
-            _listener.Dispose();
-        }
-
-        private async Task RunAsync(byte[] answer)
-        {
-            try
-            {
-                while (true)
-                {
-                    using var client = await _listener.AcceptTcpClientAsync();
-                    try
-                    {
-                        // The whole head, or the connection would be reset with the request unread.
-                        using var reader = new StreamReader(client.GetStream(), Encoding.ASCII, false, 1024, leaveOpen: true);
-                        while (await reader.ReadLineAsync() is { Length: > 0 }) { }
-                        await client.GetStream().WriteAsync(answer);
-                    }
-                    catch (IOException)
-                    {
-                        // whoever asked has gone
-                    }
-                }
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidOperationException)
-            {
-                // stopped
-            }
-        }
     }
 }

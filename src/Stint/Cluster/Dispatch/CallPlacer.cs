@@ -27,7 +27,8 @@ internal enum SchedulingPolicy
 /// <param name="Script">A script by name; null when there is none.</param>
 /// <param name="Local">This machine as a policy sees it; null when it runs no instances.</param>
 /// <param name="Policy">For calls that name no script.</param>
-internal sealed record CallPlacerParts(WorkerDirectory Directory, Func<FunctionVersion, CodeVersion?> Code, Func<string, AppScript?> Script, Func<WorkerSnapshot>? Local, SchedulingPolicy Policy);
+/// <param name="Measured">A machine with what somebody else has measured of it; null = machines are taken at their own word.</param>
+internal sealed record CallPlacerParts(WorkerDirectory Directory, Func<FunctionVersion, CodeVersion?> Code, Func<string, AppScript?> Script, Func<WorkerSnapshot>? Local, SchedulingPolicy Policy, Func<WorkerSnapshot, WorkerSnapshot>? Measured = null);
 
 /// <summary>Between routing and pools: runs a call on this machine or on a worker.</summary>
 /// <param name="parts">What it works with.</param>
@@ -58,7 +59,9 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
     }
 
     /// <summary>Every machine that may be chosen now, as a policy sees it.</summary>
-    public List<WorkerSnapshot> Describe() => [.. (parts.Local is { } local ? (WorkerSnapshot[])[local()] : []), .. parts.Directory.Workers.Where(static worker => Usable(worker)).Select(static worker => worker.Describe())];
+    public List<WorkerSnapshot> Describe() => [.. (parts.Local is { } local ? (WorkerSnapshot[])[Measured(local())] : []), .. parts.Directory.Workers.Where(static worker => Usable(worker)).Select(worker => Measured(worker.Describe()))];
+
+    private WorkerSnapshot Measured(WorkerSnapshot machine) => parts.Measured is { } measured ? measured(machine) : machine;
 
     private async ValueTask<Reply> RunHereFirstAsync(Invocation invocation, FunctionVersion version, Func<Invocation, ValueTask<Reply>> run)
     {
@@ -150,15 +153,15 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
 
     private List<WorkerSnapshot> Candidates(HashSet<string> tried, out WorkerSnapshot? here)
     {
-        here = parts.Local?.Invoke();
+        here = parts.Local is { } local ? Measured(local()) : null;
         var candidates = new List<WorkerSnapshot>();
         if (here is not null && !tried.Contains(here.Name)) candidates.Add(here);
         foreach (var worker in parts.Directory.Workers)
-            if (Usable(worker) && worker.IsAlive && !tried.Contains(worker.Name)) candidates.Add(worker.Describe());
+            if (Usable(worker) && worker.IsAlive && !tried.Contains(worker.Name)) candidates.Add(Measured(worker.Describe()));
         if (candidates.Count > 0) return candidates;
         // Silent ones are better than none: a gateway may be cut off from the store, and not from them.
         foreach (var worker in parts.Directory.Workers)
-            if (Usable(worker) && !tried.Contains(worker.Name)) candidates.Add(worker.Describe());
+            if (Usable(worker) && !tried.Contains(worker.Name)) candidates.Add(Measured(worker.Describe()));
         return candidates;
     }
 

@@ -15,7 +15,7 @@ namespace Stint.Cluster.Dispatch;
 internal sealed partial class WorkerDirectory : IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(5);
 
     private readonly ClusterStore _store;
