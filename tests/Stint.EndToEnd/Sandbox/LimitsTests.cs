@@ -10,6 +10,9 @@ public abstract class LimitsTests(SandboxDaemon shared)
 {
     private StintDaemon Daemon => shared.Daemon;
 
+    /// <summary>How often a hog is killed until what is said of it is the limit.</summary>
+    protected virtual int Hogs => 1;
+
     [Fact]
     public async Task A_fork_bomb_is_contained()
     {
@@ -39,11 +42,16 @@ public abstract class LimitsTests(SandboxDaemon shared)
     [Fact]
     public async Task A_memory_hog_is_killed_and_its_caller_told()
     {
-        var hog = Daemon.CallAsync("attacker", "keep = []\nwhile True: keep.append(bytearray(8 << 20))");
-        await StillServingAsync();
-        var (status, body) = await hog;
-        Assert.True(status is 502 or 500, $"{status} {body}");
-        Assert.Contains(status == 502 ? "128 MiB" : "memory", body, StringComparison.OrdinalIgnoreCase);
+        for (var last = Hogs; ; last--)
+        {
+            var hog = Daemon.CallAsync("attacker", "keep = []\nwhile True: keep.append(bytearray(8 << 20))");
+            await StillServingAsync();
+            var (status, body) = await hog;
+            Assert.True(status is 502 or 500, $"{status} {body}");
+            if (last > 1 && body.Contains("was killed", StringComparison.Ordinal) && !body.Contains("128 MiB", StringComparison.Ordinal)) continue;
+            Assert.Contains(status == 502 ? "128 MiB" : "memory", body, StringComparison.OrdinalIgnoreCase);
+            return;
+        }
     }
 
     [Fact]

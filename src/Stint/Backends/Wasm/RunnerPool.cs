@@ -72,7 +72,11 @@ internal sealed class RunnerPool : IAsyncDisposable
         lock (_lock)
         {
             if (_isDisposed) throw new InstanceStartException("the daemon is shutting down");
-            if (TakeIdle_NeedsLock(hash) is { } runner) return new(runner);
+            if (TakeIdle_NeedsLock(hash) is { } runner)
+            {
+                Grow_NeedsLock(); // others may have been found dead
+                return new(runner);
+            }
             var waiter = new Waiter();
             var place = _waiting.AddLast(waiter);
             Grow_NeedsLock();

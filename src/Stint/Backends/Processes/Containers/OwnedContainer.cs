@@ -10,7 +10,7 @@ namespace Stint.Backends.Processes.Containers;
 internal sealed class OwnedContainer(EngineHost host, string name, Action<OutputKind, string> onLine) : IAsyncDisposable
 {
     // How often, at most, a container that was killed is asked for the reason: the engine hears of a memory kill on another way than of the end, and sometimes after it.
-    private const int ReasonAttempts = 5;
+    private const int ReasonAttempts = 15;
     private static readonly TimeSpan ReasonPause = TimeSpan.FromMilliseconds(100);
     private static readonly ExitStatus Killed = new(Posix.SigKill, BySignal: true);
 
