@@ -53,7 +53,7 @@ internal sealed class TcpRelay : IAsyncDisposable
                 else relays.Add(RelayAsync(client));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException or InvalidOperationException)
         {
             await Task.WhenAll(relays);
         }

@@ -41,7 +41,7 @@ internal sealed class NamespaceRelay : IAsyncDisposable
         {
             while (true) connections.Add(RelayAsync(await _listener.AcceptSocketAsync(_stop.Token)));
         }
-        catch (Exception end) when (end is OperationCanceledException or SocketException)
+        catch (Exception end) when (end is OperationCanceledException or SocketException or ObjectDisposedException or InvalidOperationException)
         {
             // disposed of
         }
