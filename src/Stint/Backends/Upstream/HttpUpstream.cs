@@ -30,8 +30,9 @@ internal sealed class HttpUpstream : IDisposable
     private static readonly TimeSpan ConnectPause = TimeSpan.FromMilliseconds(5);
 
     // How long a broken connection waits for the news why the instance ended, before it answers its caller without a reason: when nobody listens any more, and when somebody still does.
-    private static readonly TimeSpan ReasonTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ReasonTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LateReason = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly HashSet<HttpConnection> _open = [];
@@ -146,7 +147,7 @@ internal sealed class HttpUpstream : IDisposable
         if (_ended.IsCompleted || _isDisposed) return false;
         try
         {
-            using var probe = await OpenAsync(ReasonTimeout, default).ConfigureAwait(false);
+            using var probe = await OpenAsync(ProbeTimeout, default).ConfigureAwait(false);
             return !_ended.IsCompleted;
         }
         catch (SocketException)
@@ -163,6 +164,12 @@ internal sealed class HttpUpstream : IDisposable
         if (cancellationToken.IsCancellationRequested) return Cancelled();
         var isAlive = await IsAliveAsync().ConfigureAwait(false);
         var reason = await ReasonAsync(isAlive ? LateReason : ReasonTimeout, cancellationToken).ConfigureAwait(false);
+        if (reason is null && isAlive && !cancellationToken.IsCancellationRequested)
+        {
+            // Of an instance that is being killed one process may still listen when the connection of another has ended.
+            isAlive = await IsAliveAsync().ConfigureAwait(false);
+            if (!isAlive) reason = await ReasonAsync(ReasonTimeout, cancellationToken).ConfigureAwait(false);
+        }
         if (reason is not null) return Reply.Failure(Outcome.Crashed, reason);
         return isAlive ? Reply.Lost(Outcome.Crashed, $"the function {what}") : Reply.Failure(Outcome.Crashed, $"the function {what}, and accepts no other");
     }
