@@ -5,6 +5,7 @@ bench/cluster: a gateway and its workers, each a process of its own on this host
   workers     calls of a function that waits, with 1, 2 and 4 workers: how the load is spread (the cores are the same for all)
   dead        a worker that is killed, or frozen, under load: how long calls suffer, and how many
   code        a WebAssembly module of 20 MiB that is deployed with 4 workers, and with none
+  queue       asynchronous calls accepted a second, each committed in PostgreSQL before its 202, beside pgbench that inserts the same rows into the same table
 """
 import argparse
 import http.client
@@ -57,6 +58,17 @@ class Postgres:
         workspace.wait_until(process, lambda: subprocess.run([programs / "pg_isready", "-h", "127.0.0.1", "-p", str(self.port)], capture_output=True, check=False).returncode == 0)
         self._count = 0
         self._psql = programs / "psql"
+
+    def inserts(self, rows, seconds):
+        """Rows a second of a bare loop that commits so many of them at once, into a table like that of the queue."""
+        schema = (builds.ROOT / "src/Stint/Cluster/Store/Migrations/0003-queue.sql").read_text().split("-- Bodies too large")[0]
+        script = self._folder.parent / "insert.sql"
+        script.write_text("insert into stint.queue (kind, lane, function, id, call, keep, head, body, length, size) select 'call', 'async', 'wait', md5(random()::text), md5(random()::text), false, "
+                          f"decode(repeat('ab', 100), 'hex'), 'hello world!'::bytea, 12, 300 from generate_series(1, {rows});")
+        database = self.database().rsplit("/", 1)[1]
+        run([self._psql, "-h", "127.0.0.1", "-p", str(self.port), "-U", "stint", "-d", database, "-c", f"create schema stint; {schema}"], 60)
+        text = run([self._psql.parent / "pgbench", "-h", "127.0.0.1", "-p", str(self.port), "-U", "stint", "-n", "-M", "prepared", "-c", "1", "-T", str(int(seconds)), "-f", script, database], int(seconds) + 60)
+        return float(next(line for line in text.splitlines() if line.startswith("tps")).split()[2]) * rows
 
     def database(self):
         self._count += 1
@@ -160,6 +172,9 @@ def measure_hop(workspace, program, postgres, options):
     for node in (local, cluster.gateway):
         node.deploy(echo)
     subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": f"http://127.0.0.1:{ports[1]}/", "one machine": local.url("echo"), "gateway, worker": cluster.gateway.url("echo")}
+    # What both ways of the hop are made of is compiled anew while it is called: it is measured when that is over.
+    for url in subjects.values():
+        load.wrk_once(url, 8, 12, 15)
     rows, figures = [], {}
     for size in options.size or (12, 65536):
         for connections in (1, 8):
@@ -281,6 +296,30 @@ def measure_code(workspace, program, postgres, options):
                       f"to four workers, verified, on disk and taken into service there ({options.passes} passes)."])
 
 
+def measure_queue(workspace, program, postgres, options):
+    script = workspace.folder / "async.lua"
+    script.write_text('wrk.method = "POST"\nwrk.body = "hello world!"\nwrk.headers["X-tinyFaaS-Async"] = "1"\n')
+    # It waits, so that nothing but accepting is measured.
+    wait = function(workspace, "later", "timeout = 86400\nmax-instances = 1\n[async]\nconcurrency = 1\n[process]\nruntime = \"python3\"\n", fn_py="import time\ndef fn(input): time.sleep(86400)\n")
+    figures = {}
+    for number in range(options.passes):
+        for connections in (1, 64):
+            figures.setdefault(("bare", connections), []).append(postgres.inserts(connections, options.seconds))
+            gateway = Node(workspace, program, f"queue{number}-{connections}", "up", "--store", postgres.database(), "--node-port", -1, "--async-max-waiting", 10_000_000, "--async-disk", 100_000, "--drain-seconds", 0)
+            gateway.deploy(wait)
+            command = ["wrk", "-t1", f"-c{connections}", "-s", str(script), gateway.url("later")]
+            run([*command, "-d2s"], 60)
+            text = run([*command, f"-d{int(options.seconds)}s"], 60)
+            if "Non-2xx" in text or "Socket errors" in text:
+                raise BenchError(f"calls were not accepted:\n{text}")
+            figures.setdefault(("stint", connections), []).append(float(next(line for line in text.splitlines() if "Requests/sec" in line).split()[1]))
+            gateway.stop()
+    median = {key: statistics.median(values) for key, values in figures.items()}
+    rows = [f"| {connections} | {median['stint', connections]:,.0f} | {connections} | {median['bare', connections]:,.0f} | {median['stint', connections] / median['bare', connections]:.2f} |" for connections in (1, 64)]
+    return "\n".join(["### Asynchronous calls accepted", "", "Each is committed in PostgreSQL before its 202; beside it pgbench, which inserts rows of the same size into the same table over one connection, as many a commit as there are callers.", "",
+                      "| connections | accepted/s | rows a commit of pgbench | its rows/s | ratio |", "|---:|---:|---:|---:|---:|", *rows])
+
+
 def _module(workspace):
     text, binary = workspace.folder / "echo.wat", workspace.folder / "echo.wasm"
     text.write_text(ECHO)
@@ -299,7 +338,7 @@ def _custom(size):
             return b"\x00" + length + content
 
 
-PARTS = {"hop": measure_hop, "workers": measure_workers, "dead": measure_dead, "code": measure_code}
+PARTS = {"hop": measure_hop, "workers": measure_workers, "dead": measure_dead, "code": measure_code, "queue": measure_queue}
 
 
 def main():

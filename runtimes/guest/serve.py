@@ -513,6 +513,8 @@ class Exchange:
             elif self.request.has_http11:
                 lines.append(b"Transfer-Encoding: chunked")
                 self.chunked = self.request.method != b"HEAD"
+                # To HEAD the head is the whole answer: a client that sent its next request after it would have to wait for the rest, or lose it if that breaks off.
+                self.keeps = self.keeps and self.chunked
             else:
                 self.keeps = False
         self.mute = self.request.method == b"HEAD" or status in (204, 304)

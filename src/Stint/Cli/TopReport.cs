@@ -75,7 +75,8 @@ internal sealed record TopReport
             Instances = after.Instances,
             Queue = after.Queue,
             CallsPerSecond = (after.Requests - (before?.Requests ?? 0)) / seconds,
-            ErrorsPerSecond = (after.Errors - (before?.Errors ?? 0)) / seconds,
+            // What a gateway's own pool refused and a worker answered then is an error for a moment.
+            ErrorsPerSecond = Math.Max(0, after.Errors - (before?.Errors ?? 0)) / seconds,
             P50Seconds = Histogram.Quantile(bounds, durations, 0.5),
             P99Seconds = Histogram.Quantile(bounds, durations, 0.99),
             ColdStarts = after.ColdStarts,

@@ -50,6 +50,12 @@ internal sealed partial class GatewayNode : IAsyncDisposable
     /// <summary>Places calls; null before workers are known.</summary>
     public CallPlacer? Placer { get; private set; }
 
+    /// <summary>Counts calls that other machines ran.</summary>
+    public CallMeter Calls { get; } = new(TimeProvider.System);
+
+    /// <summary>What Prometheus says of machines; null when it is not asked.</summary>
+    public MeasuredWorkers? Measured => _measured;
+
     /// <summary>The workers, for people.</summary>
     public IEnumerable<TopNodeView> Nodes => (Directory?.Workers ?? []).Select(static worker =>
     {
@@ -89,6 +95,7 @@ internal sealed partial class GatewayNode : IAsyncDisposable
     /// <summary>Has all workers let go what was removed. Never throws.</summary>
     public async Task RemovedAsync(FunctionName name)
     {
+        Calls.Forget(name);
         try
         {
             if (Push is { } push) await push.EvictAsync(name, _stop.Token).ConfigureAwait(false);
@@ -123,15 +130,15 @@ internal sealed partial class GatewayNode : IAsyncDisposable
         var desk = new JoinDesk(_office, _mirror.Store, _loggers.CreateLogger<JoinDesk>());
         if (options.NodePort >= 0)
         {
-            _endpoint = new NodeEndpoint(options.NodeListen, options.NodePort, _credentials, new Dictionary<string, NodeHandler>([.. desk.Handlers, .. Desk.Handlers]), _services, _loggers);
+            _endpoint = new NodeEndpoint(options.NodeListen, options.NodePort, _credentials, NodeRole.Worker, new Dictionary<string, NodeHandler>([.. desk.Handlers, .. Desk.Handlers]), _services, _loggers);
             await _endpoint.StartAsync(cancellationToken).ConfigureAwait(false);
         }
         await Directory.StartAsync(cancellationToken).ConfigureAwait(false);
         Push = new CodePush(Directory, TimeProvider.System, _loggers.CreateLogger<CodePush>());
         if (options.Prometheus is { } prometheus) _measured ??= new MeasuredWorkers(new PrometheusMetrics(prometheus), TimeProvider.System, _loggers.CreateLogger<MeasuredWorkers>());
         var placer = Placer = new CallPlacer(new CallPlacerParts(Directory, version => Desk.VersionOf(version.Name, version.Spec), name => _platform.Scripts.Find(name)?.Parsed,
-            options.Worker ? () => LocalWorker.Describe(_platform) with { Name = Name } : null, options.Scheduling, _measured is { } measured ? measured.Over : null), TimeProvider.System);
-        _platform.Router.Elsewhere = (invocation, pool) => placer.InvokeAsync(invocation, pool.Version, pool.Count(InstanceState.Idle), pool.InvokeAsync);
+            options.Worker ? () => Calls.Over(LocalWorker.Describe(Name, _platform.LastReport)) : null, options.Scheduling, _measured is { } measured ? measured.Over : null, Calls.Tried), TimeProvider.System);
+        _platform.Router.Elsewhere = (invocation, pool) => Calls.InvokeAsync(placer, invocation, pool.Version, pool.Count(InstanceState.Idle), pool.InvokeAsync);
         LogOpen(Name, Port ?? -1);
     }
 
@@ -141,7 +148,7 @@ internal sealed partial class GatewayNode : IAsyncDisposable
         {
             while (true)
             {
-                await Task.Delay(_credentials is null ? RetryEvery : LookEvery, TimeProvider.System, _stop.Token).ConfigureAwait(false);
+                await Task.Delay(_credentials is { Identity.Role: NodeRole.Gateway } ? LookEvery : RetryEvery, TimeProvider.System, _stop.Token).ConfigureAwait(false);
                 try
                 {
                     if (_credentials is null) await OpenAsync(_stop.Token).ConfigureAwait(false);

@@ -1,15 +1,15 @@
-using System.Globalization;
+using Stint.Cluster.Nodes;
 using Stint.Scheduling;
 
 namespace Stint.Hosting;
 
-/// <summary>This machine as a scheduler sees it: the one worker there is.</summary>
+/// <summary>This machine as a scheduler sees it.</summary>
 internal static class LocalWorker
 {
-    /// <summary>Its name, which scripts may use: the host's.</summary>
+    /// <summary>Its name without a cluster, which scripts may use: the host's.</summary>
     public static string Name => Environment.MachineName;
 
-    /// <summary>How it stands now. Memory is what the kernel says of the host; calls are those of all protocols.</summary>
+    /// <summary>How it stands now, where there is no other: memory as of its last report, calls of all protocols that run at this moment.</summary>
     public static WorkerSnapshot Describe(Platform platform)
     {
         var running = 0;
@@ -21,23 +21,13 @@ internal static class LocalWorker
             running += calls;
             if (pool.Version.Spec.Tag is { } tag) tags.Add(tag);
         }
-        return new WorkerSnapshot(Name) { Memory = ReadMemory(File.ReadLines("/proc/meminfo")), Running = running, RunningTags = tags };
+        return Describe(Name, platform.LastReport) with { Running = running, RunningTags = tags };
     }
 
-    /// <summary>Reads <c>/proc/meminfo</c> (proc_meminfo(5)); null when it does not say.</summary>
-    public static WorkerMemory? ReadMemory(IEnumerable<string> lines)
+    /// <summary>What a report says of a machine but for its calls, which somebody knows better.</summary>
+    public static WorkerSnapshot Describe(string name, NodeReport report) => new(name)
     {
-        long? total = null, available = null;
-        foreach (var line in lines)
-        {
-            if (line.StartsWith("MemTotal:", StringComparison.Ordinal)) total = Bytes(line);
-            if (line.StartsWith("MemAvailable:", StringComparison.Ordinal)) available = Bytes(line);
-            if (total is not null && available is not null) break;
-        }
-        return total is { } all && available is { } free ? new WorkerMemory(free, all) : null;
-    }
-
-    // NAME:   NUMBER kB
-    private static long? Bytes(string line) =>
-        line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var number, "kB"] && long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var kibibytes) ? kibibytes * 1024 : null;
+        Memory = report.MemoryMiB > 0 ? new WorkerMemory(report.AvailableMiB << 20, report.MemoryMiB << 20) : null,
+        Cores = Math.Max(1, report.Processors),
+    };
 }

@@ -64,7 +64,7 @@ internal sealed partial class Platform : IAsyncDisposable
     private readonly FollowedCalls _followed;
     private readonly GatewaysOnly? _changesElsewhere;
     private readonly CpuMeter _cpu = new();
-    private volatile NodeReport? _lastReport;
+    private readonly RecentReport _lastReport;
     private Task _cleaning = Task.CompletedTask;
 
     /// <summary>Puts the parts together and prepares the host; nothing runs yet.</summary>
@@ -75,6 +75,7 @@ internal sealed partial class Platform : IAsyncDisposable
         else if (options.RunsForGateways()) options = options with { Registry = CodeCache.RegistryOf(options.State) };
         Options = options;
         (_time, _logger) = (time, loggers.CreateLogger<Platform>());
+        _lastReport = new RecentReport(Report, time);
         var isRoot = Environment.IsPrivilegedProcess;
         _folders = DaemonFolders.Open(options, isRoot);
         try
@@ -308,8 +309,8 @@ internal sealed partial class Platform : IAsyncDisposable
             await Containers.ForgetAsync(name).ConfigureAwait(false);
             throw;
         }
-        if (_rollouts.TryGetValue(name, out var rollout) && await rollout.ConfigureAwait(false) is { } failed)
-            throw new DeploymentException(DeploymentFault.HostLacks, $"{name} was stored but its instances do not start: {failed}");
+        if (await RolledOutAsync(name).ConfigureAwait(false) is { } failed)
+            throw new DeploymentException(DeploymentFault.HostLacks, Deployment.IsGivenUp(failed) ? $"{name} was stored but does not serve: {failed}" : $"{name} was stored but its instances do not start: {failed}");
         if (Gateway is not null && waitForWorkers)
         {
             progress(new DeploymentProgress(ProgressKind.Step, "bringing it to the workers"));
@@ -326,19 +327,25 @@ internal sealed partial class Platform : IAsyncDisposable
             if (function.Module == module && registered.Serving is { } version && version.Spec.Secrets.Contains(name)) _ = RenewAsync(version); // never faults
     }
 
-    /// <summary>Ends when calls go to the version that the registry serves of a function: null, or why they do not.</summary>
-    public Task<string?> RolledOutAsync(FunctionName name) => _rollouts.TryGetValue(name, out var rollout) ? rollout : Task.FromResult<string?>(null);
+    /// <summary>Ends when calls go to the version that the registry serves of a function, or to one that was deployed after it: null, or why they do not.</summary>
+    public async Task<string?> RolledOutAsync(FunctionName name)
+    {
+        string? problem = null;
+        for (Task<string?>? before = null; _rollouts.TryGetValue(name, out var rollout) && rollout != before; before = rollout)
+            if ((problem = await rollout.ConfigureAwait(false)) is not Deployment.Overtaken) break;
+        return problem;
+    }
 
     /// <summary>Gives a function instances that have its secrets' present values; null, or why not.</summary>
     public Task<string?> RenewInstancesAsync(FunctionName name) => Router.Find(name)?.RenewAsync() ?? Task.FromResult<string?>(null);
 
-    /// <summary>What this machine last said of its load.</summary>
-    public NodeReport LastReport => _lastReport ?? Report();
+    /// <summary>What this machine last said of its load, at most some seconds ago. Costs nothing where reports are made anyway, as in a cluster.</summary>
+    public NodeReport LastReport => _lastReport.Read();
 
     /// <summary>This machine's load. Does not throw.</summary>
     public NodeReport Report()
     {
-        var (functions, instances, busy, running) = (0, 0, 0, 0);
+        var (functions, instances, busy, running, idleMiB) = (0, 0, 0, 0, 0L);
         Dictionary<string, int> calls = [], tags = [], warm = [];
         foreach (var pool in Router.Pools)
         {
@@ -347,13 +354,15 @@ internal sealed partial class Platform : IAsyncDisposable
             instances += idle + occupied;
             busy += occupied;
             if (idle > 0) warm[pool.Name.ToString()] = idle;
+            idleMiB += (long)idle * HostBudget.MemoryOf(pool.Version);
             if (pool.InFlight - pool.QueueLength is not (> 0 and var here)) continue;
             running += here;
             calls[pool.Name.ToString()] = here;
             if (pool.Version.Spec.Tag is { } tag) tags[tag] = tags.GetValueOrDefault(tag) + here;
         }
-        var report = new NodeReport { Version = ProgramVersion.Text, Functions = functions, Instances = instances, Busy = busy, Running = running, Calls = calls, Tags = tags, Warm = warm, Cpu = _cpu.Read() }.WithHost();
-        _lastReport = report;
+        var report = new NodeReport { Version = ProgramVersion.Text, Functions = functions, Instances = instances, Busy = busy, Running = running, Calls = calls, Tags = tags, Warm = warm, Cpu = _cpu.Read(), LacksMqtt = Events.Sources.Connections.LacksLibrary }.WithHost();
+        report = report.Within(Budget.MemoryMiB, Math.Max(0, Budget.UsedMiB - idleMiB));
+        _lastReport.Put(report);
         return report;
     }
 
@@ -475,18 +484,22 @@ internal sealed partial class Platform : IAsyncDisposable
         _processes.Expect(version);
         if (version.Spec.Container is not null) Containers?.Expect(version);
         if (version.Spec.Container is not null) Swarm?.Expect(version);
-        var rollout = Router.OnServing(version);
+        // Before the pool knows of it: who waits for the version before finds this one when that is overtaken.
+        var rollout = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _rollouts[version.Name] = rollout.Task;
+        _ = FollowAsync(version, Router.OnServing(version), rollout, bundle); // never faults
         Events.Serve(version);
-        _rollouts[version.Name] = rollout;
-        _ = FollowAsync(version, rollout, bundle); // never faults
     }
 
-    private async Task FollowAsync(FunctionVersion version, Task<string?> rollout, BundleLease? bundle)
+    private async Task FollowAsync(FunctionVersion version, Task<string?> serving, TaskCompletionSource<string?> rollout, BundleLease? bundle)
     {
-        if (await rollout.ConfigureAwait(false) is { } problem)
+        var problem = await serving.ConfigureAwait(false);
+        rollout.SetResult(problem);
+        if (problem is not null)
         {
             bundle?.Dispose();
-            RolloutFailed(_logger, version.Name, problem);
+            if (Deployment.IsGivenUp(problem)) RolloutGivenUp(_logger, version.Name, problem);
+            else RolloutFailed(_logger, version.Name, problem);
             return;
         }
         _bundlesInUse.AddOrUpdate(version.Name, static (_, fresh) => fresh, static (_, old, fresh) =>
@@ -540,6 +553,9 @@ internal sealed partial class Platform : IAsyncDisposable
 
     [LoggerMessage(2, LogLevel.Error, "{Function} does not serve its new version: {Problem}")]
     private static partial void RolloutFailed(ILogger logger, FunctionName function, string problem);
+
+    [LoggerMessage(7, LogLevel.Information, "{Function}: a version does not come into service: {Problem}")]
+    private static partial void RolloutGivenUp(ILogger logger, FunctionName function, string problem);
 
     [LoggerMessage(3, LogLevel.Information, "{Function} was removed")]
     private static partial void Removed(ILogger logger, FunctionName function);

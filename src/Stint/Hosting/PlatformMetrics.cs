@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using Stint.Backends.Wasm;
+using Stint.Cluster.Dispatch;
 using Stint.Dialects.OpenFaas;
 using Stint.Ingress.Http;
 using Stint.Invocations;
@@ -25,8 +26,8 @@ internal static class PlatformMetrics
         var text = new MetricsText(output);
         var pools = platform.Router.Pools.Select(static pool => (Name: pool.Name.ToString(), Pool: pool)).OrderBy(static pool => pool.Name, StringComparer.Ordinal).ToList();
 
-        text.Family("stint_requests_total", MetricKind.Counter, "Calls by function and status; what the platform answered has the status of HTTP's table in docs/errors.md.");
-        await ForEachAsync(Requests);
+        text.Family("stint_requests_total", MetricKind.Counter, "Calls that ran on this machine, by function and status; what the platform answered has the status of HTTP's table in docs/errors.md.");
+        await ForEachAsync(static (text, name, pool) => Requests(text, name, pool.Counters));
         await HistogramsAsync("stint_request_duration_seconds", "From a call's arrival at its pool to the beginning of its answer.", static counters => counters.Durations);
         await HistogramsAsync("stint_queue_wait_seconds", "How long calls waited for an instance, of those that had to.", static counters => counters.QueueWaits);
         await ValuesAsync("stint_queue_length", MetricKind.Gauge, "Calls that wait for an instance.", static pool => pool.QueueLength);
@@ -45,12 +46,33 @@ internal static class PlatformMetrics
         await ValuesAsync("stint_function_failing", MetricKind.Gauge, "1 when a function does not run as it should; stint describe says why.", static pool => pool.Health.Problem is null ? 0 : 1);
         await ValuesAsync("stint_backoff_seconds", MetricKind.Gauge, "What remains until the next start of a function whose instances keep failing; 0 when nothing has to wait.", static pool => pool.Health.RetryIn?.TotalSeconds ?? 0);
         await ValuesAsync("stint_instance_memory_bytes", MetricKind.Gauge, "Memory of all instances of a function together.", static pool => pool.ReadMemory());
+        if (platform.Gateway is { } node) await PlacedAsync(node.Calls);
         Host(text, platform);
         HostMetrics.Write(text, platform.Options.NodeName ?? Cluster.Identity.NodeName.Of(Environment.MachineName));
         await DeliveryMetrics.WriteAsync(text, platform.Deliveries).ConfigureAwait(false);
         await gateway.WriteAsync(text, Replicas(platform), cancellationToken).ConfigureAwait(false);
         Process(text);
         await text.SendAsync(cancellationToken).ConfigureAwait(false);
+
+        // What the gateways of a cluster have answered with the help of others, under names of its own: the same calls are in stint_requests_total of those others.
+        async Task PlacedAsync(CallMeter calls)
+        {
+            text.Family("stint_cluster_requests_total", MetricKind.Counter, "Calls that this gateway answered and that did not run on it, by function and status: workers' answers, and its own where no worker had one.");
+            await ForEachAsync((text, name, pool) => Placed(calls, pool, placed => Requests(text, name, placed.Elsewhere)));
+            text.Family("stint_cluster_request_duration_seconds", MetricKind.Histogram, "From the arrival of such a call at this gateway to the beginning of its answer.");
+            await ForEachAsync((text, name, pool) => Placed(calls, pool, placed => text.Sample(placed.Elsewhere.Durations, ("function", name))));
+            text.Family("stint_cluster_tries_total", MetricKind.Counter, "Calls that this gateway sent to workers, by function and what became of them; one that was refused or lost may have been sent again.");
+            await ForEachAsync((text, name, pool) => Placed(calls, pool, placed =>
+            {
+                foreach (var fate in FateCounts.Fates)
+                    if (placed.Tries[fate] is > 0 and var count) text.Sample(count, ("function", name), ("fate", NodeMetrics.Label(fate)));
+            }));
+        }
+
+        static void Placed(CallMeter calls, FunctionPool pool, Action<PlacedCalls> write)
+        {
+            if (calls.Of(pool.Name) is { } placed) write(placed);
+        }
 
         async Task ForEachAsync(Action<MetricsText, string, FunctionPool> write)
         {
@@ -87,13 +109,13 @@ internal static class PlatformMetrics
     private static List<(FunctionName, int)> Replicas(Platform platform) => [.. platform.Router.Pools.OrderBy(static pool => pool.Name.ToString(), StringComparer.Ordinal)
         .Select(static pool => (pool.Name, pool.Count(InstanceState.Starting) + pool.Count(InstanceState.Idle) + pool.Count(InstanceState.Busy)))];
 
-    private static void Requests(MetricsText text, string name, FunctionPool pool)
+    private static void Requests(MetricsText text, string name, CallCounters counters)
     {
-        var codes = pool.Counters.Statuses.Read().ToDictionary(static entry => entry.Status, static entry => entry.Count);
+        var codes = counters.Statuses.Read().ToDictionary(static entry => entry.Status, static entry => entry.Count);
         foreach (var outcome in Failures)
         {
             var status = HttpOutcome.Status(outcome);
-            if (pool.Counters.Requests(outcome) is > 0 and var count) codes[status] = codes.GetValueOrDefault(status) + count;
+            if (counters.Requests(outcome) is > 0 and var count) codes[status] = codes.GetValueOrDefault(status) + count;
         }
         foreach (var (code, count) in codes.OrderBy(static entry => entry.Key)) text.Sample(count, ("function", name), ("code", $"{code}"));
     }

@@ -62,8 +62,8 @@ internal sealed partial class WorkerNode : IAsyncDisposable
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        _calls = new WorkerCalls(new WorkerCallParts(_cache!, _platform.Router.InvokeAsync, name => _platform.Router.Find(name)?.Count(InstanceState.Idle) ?? 0, () => _platform.LastReport.AvailableMiB), TimeProvider.System, _loggers.CreateLogger<WorkerCalls>());
-        _endpoint = new NodeEndpoint(Options.NodeListen, Options.NodePort, _credentials!, new Dictionary<string, NodeHandler>(_calls.Handlers), _services, _loggers);
+        _calls = new WorkerCalls(new WorkerCallParts(_cache!, _platform.Router.InvokeAsync, name => _platform.Router.Find(name)?.Count(InstanceState.Idle) ?? 0, () => _platform.LastReport.AvailableMiB, name => _platform.Router.Find(name)?.TypicalRun), TimeProvider.System, _loggers.CreateLogger<WorkerCalls>());
+        _endpoint = new NodeEndpoint(Options.NodeListen, Options.NodePort, _credentials!, NodeRole.Gateway, new Dictionary<string, NodeHandler>(_calls.Handlers), _services, _loggers);
         await _endpoint.StartAsync(cancellationToken).ConfigureAwait(false);
         _presence = new WorkerPresence(new WorkerPresenceParts(_cores!, _credentials!, _joiner, _calls, _cache!, Advertised(), Port, Options.Labels, _platform.Report, _removed), TimeProvider.System, _loggers.CreateLogger<WorkerPresence>());
         await _presence.Known.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -101,7 +101,7 @@ internal sealed partial class WorkerNode : IAsyncDisposable
         var token = ReadToken();
         if (present is not null && (token is null || HasJoinedWith(token))) return present;
         present?.Dispose();
-        if (token is null) throw new IOException("this machine is none of the cluster yet, or its certificate has expired or is of another name: give a join token with --token (on a gateway: stint cluster token)");
+        if (token is null) throw new IOException("this machine is none of the cluster yet, or its certificate has expired, is a gateway's, or is of another name: give a join token with --token (on a gateway: stint cluster token)");
         string? said = null;
         while (true)
         {

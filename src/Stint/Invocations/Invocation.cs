@@ -32,8 +32,8 @@ internal sealed class Invocation
     /// <summary>The headers that the function sees.</summary>
     public HeaderList Headers { get; init; } = HeaderList.None;
 
-    /// <summary>The whole body, when <see cref="BodyStream"/> is null.</summary>
-    public ReadOnlySequence<byte> Body { get; init; }
+    /// <summary>The whole body, when <see cref="BodyStream"/> is null. With <see cref="Starting"/>, only after that.</summary>
+    public ReadOnlySequence<byte> Body { get; set; }
 
     /// <summary>The body, when it is too large to be held (over <see cref="MaxInlineBody"/>): read once, to its end.</summary>
     public PipeReader? BodyStream { get; init; }
@@ -61,6 +61,18 @@ internal sealed class Invocation
 
     /// <summary>The caller's own limit on the call's duration, when it is shorter than the function's.</summary>
     public TimeSpan? CallerTimeout { get; init; }
+
+    /// <summary>What the call may wait for where it is tried: set before each try by whoever chooses among machines. It says nothing of a wait that has begun.</summary>
+    public CallWait Wait { get; set; }
+
+    /// <summary>Whether an answer says that the call would have had to wait for longer than <see cref="Wait"/> allows: it has not run, nobody has shed it, and another machine can be asked.</summary>
+    public bool IsDeclined(Reply answer) => Wait != CallWait.InQueue && answer.Outcome == Outcome.Shed;
+
+    /// <summary>
+    /// Asked when the call has an instance, before anything of it runs: the sender learns that it begins, and gives <see cref="Body"/>. When it throws, the sender is gone and the call does not run.
+    /// Null: nobody wants to know.
+    /// </summary>
+    public Func<CancellationToken, ValueTask>? Starting { get; init; }
 
     /// <summary>Fires when the caller has left; never for an asynchronous call.</summary>
     public CancellationToken CallerGone { get; init; }

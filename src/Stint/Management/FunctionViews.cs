@@ -98,7 +98,7 @@ internal static class FunctionViews
             Requests = view.Requests,
             Errors = view.Errors,
             ColdStarts = view.ColdStarts,
-            Durations = platform.Router.Find(function.Name)?.Counters.Durations.Read().Counts ?? [],
+            Durations = Durations(platform, function.Name) ?? [],
             MemoryBytes = view.MemoryBytes,
             Why = view.Why,
         };
@@ -108,7 +108,8 @@ internal static class FunctionViews
     {
         var counters = platform.Router.Find(function.Name)?.Counters;
         var spec = function.Serving?.Spec ?? function.Spec;
-        var durations = counters?.Durations.Read();
+        var placed = platform.Gateway?.Calls.Of(function.Name);
+        var durations = Durations(platform, function.Name);
         return view with
         {
             Module = function.Name.Module,
@@ -119,16 +120,24 @@ internal static class FunctionViews
             DeployedAt = function.Serving?.DeployedAt,
             Instances = new InstanceCountsView(Count(pool, InstanceState.Starting), Count(pool, InstanceState.Idle), Count(pool, InstanceState.Busy), Count(pool, InstanceState.Draining)),
             Queue = pool?.QueueLength ?? 0,
-            Requests = counters is null ? 0 : Enum.GetValues<Outcome>().Sum(counters.Requests),
-            Errors = counters is null ? 0 : Enum.GetValues<Outcome>().Where(static outcome => outcome is not (Outcome.Answered or Outcome.Cancelled)).Sum(counters.Requests),
+            // As callers have seen it: a call that was refused here and answered elsewhere is one call, and no error.
+            Requests = (counters?.All ?? 0) + (placed?.NeverHere ?? 0),
+            Errors = Math.Max(0, (counters?.Errors ?? 0) - (placed?.HandedOn ?? 0)) + (placed?.Elsewhere.Errors ?? 0),
             ColdStarts = counters?.ColdStarts ?? 0,
-            P50Seconds = durations?.Quantile(0.5),
-            P99Seconds = durations?.Quantile(0.99),
+            P50Seconds = durations is null ? null : Histogram.Quantile(Histogram.Bounds, durations, 0.5),
+            P99Seconds = durations is null ? null : Histogram.Quantile(Histogram.Bounds, durations, 0.99),
             MemoryBytes = pool?.Instances.Sum(static instance => instance.Usage.MemoryBytes) ?? 0,
             ConcurrentRequests = spec?.ConcurrentRequests ?? 0,
             MinInstances = spec?.MinInstances ?? 0,
             MaxInstances = spec?.MaxInstances ?? 0,
         };
+    }
+
+    /// <summary>Durations of a function's calls, by the buckets of <see cref="Histogram.Bounds"/>: of those that ran here, and of those that workers ran for this gateway. Null when it has no pool.</summary>
+    private static IReadOnlyList<long>? Durations(Platform platform, FunctionName name)
+    {
+        if (platform.Router.Find(name)?.Counters.Durations.Read().Counts is not { } here) return null;
+        return platform.Gateway?.Calls.Of(name)?.Elsewhere.Durations.Read().Counts is { } elsewhere ? [.. here.Zip(elsewhere, static (one, other) => one + other)] : here;
     }
 
     private static string HypervisorName(VmSpec? vm) => vm?.Hypervisor switch

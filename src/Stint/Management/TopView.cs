@@ -40,8 +40,8 @@ internal sealed record TopView
 /// <param name="Running">Calls that run on it, of all gateways.</param>
 /// <param name="InFlight">Those of them that came from this gateway.</param>
 /// <param name="Instances">Instances that are there.</param>
-/// <param name="MemoryBytes">Its host's memory; 0 = unknown.</param>
-/// <param name="AvailableBytes">What new programs could have of it.</param>
+/// <param name="MemoryBytes">What functions may have of its memory; 0 = unknown.</param>
+/// <param name="AvailableBytes">What another function could have of it.</param>
 /// <param name="Load">The load average of its last minute.</param>
 /// <param name="Processors">Its processors.</param>
 internal sealed record TopNodeView(string Name, string State, int Running, int InFlight, int Instances, long MemoryBytes, long AvailableBytes, double Load, int Processors);

@@ -7,6 +7,12 @@ namespace Stint.Pools;
 /// <param name="patience">When the pool stops waiting for room and lets the old instances go first; on the pool's clock.</param>
 internal sealed class Deployment(FunctionVersion version, TimeSpan patience)
 {
+    /// <summary>What kept it from serving, when somebody deployed again.</summary>
+    public const string Overtaken = "a newer deployment took its place";
+
+    /// <summary>What kept it from serving, when there is nothing left to serve.</summary>
+    public const string Closed = "the function was removed, or the daemon stopped";
+
     private readonly TaskCompletionSource<string?> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The new version.</summary>
@@ -20,6 +26,9 @@ internal sealed class Deployment(FunctionVersion version, TimeSpan patience)
 
     /// <summary>Ends with null when the version serves, else with what kept it from it.</summary>
     public Task<string?> Done => _done.Task;
+
+    /// <summary>Whether what kept it from serving was somebody's wish, and so no error.</summary>
+    public static bool IsGivenUp(string problem) => problem is Overtaken or Closed;
 
     /// <summary>Ends <see cref="Done"/>.</summary>
     public void End(string? problem) => _done.TrySetResult(problem);

@@ -91,15 +91,33 @@ internal sealed class Dispatcher : IDisposable
             lease = new Lease(null, refusal);
             return null;
         }
+        if (invocation.Wait == CallWait.Never)
+        {
+            lease = new Lease(null, Refusals.Busy(Version));
+            return null;
+        }
         lease = default;
         var waiting = Rent(invocation);
         waiting.ArrivedAt = Now;
         waiting.GivesUpAt = waiting.ArrivedAt + Shorter(Version.Spec.QueueTimeout, invocation.CallerTimeout);
         _queue.Enqueue(waiting);
-        _alarm.Set(waiting.GivesUpAt, waiting.ArrivedAt);
         Plan(ref then);
+        if (invocation.Wait != CallWait.InQueue && !StartsCoverQueue())
+        {
+            // Other machines may do better; if none does, it comes back and waits.
+            _queue.Remove(waiting);
+            waiting.Invocation = null!;
+            if (_spareCalls.Count < SpareCalls) _spareCalls.Push(waiting);
+            Plan(ref then);
+            lease = new Lease(null, Refusals.Busy(Version));
+            return null;
+        }
+        _alarm.Set(waiting.GivesUpAt, waiting.ArrivedAt);
         return waiting;
     }
+
+    /// <summary>Whether all waiting calls get an instance that is being started, if all starts succeed.</summary>
+    private bool StartsCoverQueue() => Instances.Count(Version, InstanceState.Starting, InstanceState.Starting) * (Version.Spec.SingleUse ? 1 : Version.Spec.ConcurrentRequests) >= _queue.Count;
 
     /// <summary>
     /// A call has left an instance. When others wait, its slot passes straight to the first of them, which is returned: the one wake-up of the busy path.
@@ -394,7 +412,7 @@ internal sealed class Dispatcher : IDisposable
     public Task<string?> Deploy(FunctionVersion version, ref Consequences then)
     {
         if (_closed is not null) return Task.FromResult<string?>($"{Version.Name} is being removed");
-        AbandonDeployment("a newer deployment took its place", ref then);
+        AbandonDeployment(Deployment.Overtaken, ref then);
         _deploymentProblem = null;
         if (version.Id == Version.Id)
         {
@@ -549,7 +567,7 @@ internal sealed class Dispatcher : IDisposable
     {
         if (_closed is not null) return;
         _closed = refusal;
-        AbandonDeployment("the function was removed, or the daemon stopped", ref then);
+        AbandonDeployment(Deployment.Closed, ref then);
         while (_queue.First is { } call)
         {
             _queue.Remove(call);

@@ -1,24 +1,14 @@
-using Stint.Invocations;
 using Stint.Telemetry;
 
 namespace Stint.Pools;
 
 /// <summary>What a pool has done since it was made. Everything here may be read at any time without a lock.</summary>
-internal sealed class PoolCounters
+internal sealed class PoolCounters : CallCounters
 {
-    private static readonly int s_outcomes = Enum.GetValues<Outcome>().Length;
-
-    private readonly long[] _requests = new long[s_outcomes];
     private long _coldStarts, _startFailures, _deaths, _replaced;
 
     /// <summary>From asking for an instance to its being ready, of starts that succeeded.</summary>
     public Histogram ColdStartDurations { get; } = new();
-
-    /// <summary>From a call's arrival to its reply.</summary>
-    public Histogram Durations { get; } = new();
-
-    /// <summary>Answers of the function by their status.</summary>
-    public StatusCounts Statuses { get; } = new();
 
     /// <summary>How long calls waited for an instance, of calls that had to wait and got one.</summary>
     public Histogram QueueWaits { get; } = new();
@@ -34,12 +24,6 @@ internal sealed class PoolCounters
 
     /// <summary>Instances that the pool put out of service because they did not let go of a call, broke their contract, or did not answer a probe.</summary>
     public long Replaced => Interlocked.Read(ref _replaced);
-
-    /// <summary>Calls that ended in a certain way.</summary>
-    public long Requests(Outcome outcome) => Interlocked.Read(ref _requests[(int)outcome]);
-
-    /// <summary>Counts a call.</summary>
-    public void Ended(Outcome outcome) => Interlocked.Increment(ref _requests[(int)outcome]);
 
     /// <summary>Counts a start that succeeded.</summary>
     public void Started(TimeSpan took)

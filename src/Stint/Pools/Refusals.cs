@@ -14,6 +14,9 @@ internal static class Refusals
     public static Reply Shed(FunctionVersion version) =>
         Reply.Overload(Outcome.Shed, $"{version.Name} has {Limit(version)} calls waiting already (max-queue); try again later", Soon);
 
+    /// <summary>The call would have to wait, and is one that may not (<see cref="CallWait"/>).</summary>
+    public static Reply Busy(FunctionVersion version) => Reply.Overload(Outcome.Shed, $"no instance of {version.Name} is free here, and none can be started now", Soon);
+
     /// <summary>The longest queue of a function: at least one call, else a function without instances could never be called.</summary>
     public static int Limit(FunctionVersion version) => Math.Max(1, version.Spec.MaxQueue);
 

@@ -1,4 +1,5 @@
 using Stint.Cluster.Identity;
+using Stint.Cluster.Store;
 using Stint.EndToEnd.Fixtures;
 
 namespace Stint.EndToEnd.Cluster;
@@ -23,8 +24,15 @@ public sealed class JoinTests : IDisposable
     public async Task A_machine_joins_once_and_keeps_its_place_without_the_token()
     {
         await using var cluster = await TestCluster.CreateAsync(_postgres);
+        await using var store = new ClusterStore(StoreAddress.Parse(cluster.Address));
+        await store.UseAsync(static connection => connection.ExecuteAsync("do $$ begin execute format('alter database %I set log_min_messages = error', current_database()); end $$", [], default), default);
         var gateway = await cluster.StartGatewayAsync("g1", "--worker=false");
         await gateway.DeployPythonAsync("echo", "def fn(input): return input");
+        // Nobody asked for tables before they were made: the server notes each such question as an error, as it does this one.
+        store.DropIdle();
+        Assert.NotNull(await Record.ExceptionAsync(() => store.UseAsync(static connection => connection.ExecuteAsync("select from stint.nothing", [], default), default)));
+        await Retry.UntilAsync("the server has noted it", () => _postgres.Log.Contains("\"stint.nothing\" does not exist", StringComparison.Ordinal));
+        Assert.Equal(1, _postgres.Log.Split("relation \"stint.").Length - 1);
         var core = $"127.0.0.1:{await TestCluster.NodePortOfAsync(gateway)}";
         var root = Path.Combine(_folder, "w1");
         Directory.CreateDirectory(root);
@@ -69,7 +77,8 @@ public sealed class JoinTests : IDisposable
         var file = Path.Combine(_folder, "token");
         await File.WriteAllTextAsync(file, good + "\n");
         await using var other = await StintDaemon.StartAsync(new DaemonSetup { IsWorker = true, Flags = ["--core", $"127.0.0.1:1,{core}", "--name", "w2", "--token", file] });
-        Assert.Equal(["g1", "w1", "w2"], (await cluster.NodesAsync()).Select(static node => node.GetProperty("name").GetString()));
+        // The gateway that it reported to knows it; the others, and the store, a moment later.
+        await Retry.UntilAsync("all three are listed", async () => (await cluster.NodesAsync()).Select(static node => node.GetProperty("name").GetString()).SequenceEqual(["g1", "w1", "w2"]));
         Assert.Contains("whose worker?", (await Programs.RunAsync([.. Programs.Stint, "worker", "--state", _folder], "/")).Error, StringComparison.Ordinal);
     }
 
@@ -85,7 +94,8 @@ public sealed class JoinTests : IDisposable
         await using (var worker = await StintDaemon.StartAsync(new DaemonSetup { IsWorker = true, Root = root, Flags = ["--core", core, "--token", await cluster.TokenAsync(), "--name", "w1"] }))
         {
             Assert.Equal((200, "x"), await gateway.CallAsync("echo", "x"));
-            (await cluster.RunAsync("remove", "w1")).Good();
+            // The gateway knows it before the store does.
+            await Retry.UntilAsync("it is removed", async () => (await cluster.RunAsync("remove", "w1")).Code == 0);
             Assert.Equal(1, await worker.ExitAsync());
             Assert.Contains("no longer, one of the cluster", worker.Log, StringComparison.Ordinal);
         }

@@ -69,6 +69,9 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>Runs <c>stint cluster …</c>.</summary>
     public Task<Finished> RunAsync(params string[] arguments) => Programs.RunAsync([.. Programs.Stint, "cluster", .. arguments, "--store", Address], "/");
 
+    /// <summary>Drains a machine. A worker that has just been started is called at once, and in the store a second later.</summary>
+    public Task DrainAsync(string node) => Retry.UntilAsync($"{node} is drained", async () => (await RunAsync("drain", node)).Code == 0);
+
     /// <summary>The machines, as <c>stint cluster ls --json</c> has them.</summary>
     public async Task<List<JsonElement>> NodesAsync() => [.. JsonDocument.Parse((await RunAsync("ls", "--json")).Good()).RootElement.GetProperty("nodes").EnumerateArray()];
 

@@ -121,7 +121,8 @@ public sealed class TestPostgres : IAsyncLifetime, IDisposable
         _process = null;
     }
 
-    private string Log
+    /// <summary>What the server has said so far.</summary>
+    internal string Log
     {
         get { lock (_log) return string.Join('\n', _log); }
     }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Stint.EndToEnd.Dialects;
 using Stint.EndToEnd.Fixtures;
 using Stint.EndToEnd.Wasm;
@@ -34,7 +35,9 @@ public sealed class WorkerTests(TestPostgres postgres)
         // It ran there, and nothing ran here.
         Assert.Equal(1, await InstancesAsync(worker, "whole"));
         Assert.Equal(0, await InstancesAsync(gateway, "whole"));
-        var node = (await cluster.NodesAsync()).Single(static node => node.GetProperty("name").GetString() == "w1");
+        JsonElement? entry = null;
+        await Retry.UntilAsync("it is listed", async () => (entry = (await cluster.NodesAsync()).Cast<JsonElement?>().SingleOrDefault(static node => node!.Value.GetProperty("name").GetString() == "w1")) is not null);
+        var node = entry!.Value;
         Assert.Equal(("worker", true, "a"), (node.GetProperty("role").GetString(), node.GetProperty("isAlive").GetBoolean(), node.GetProperty("labels").GetProperty("zone").GetString()));
         var metrics = await gateway.Management.GetStringAsync("metrics");
         Assert.Contains("stint_node_up{node=\"w1\"} 1", metrics, StringComparison.Ordinal);
@@ -48,6 +51,24 @@ public sealed class WorkerTests(TestPostgres postgres)
         Assert.Equal(500, failed.Status);
         Assert.Contains("no such thing", failed.Body, StringComparison.Ordinal);
         Assert.Equal(404, (await gateway.CallAsync("nothing")).Status);
+        // They ran there: the worker counts them as its own, the gateway as answered; summed up over machines, neither is counted twice.
+        using (var faas = await gateway.Management.PostAsync("function/bad", null)) Assert.Equal(500, (int)faas.StatusCode);
+        metrics = await gateway.Management.GetStringAsync("metrics");
+        foreach (var wanted in (string[])
+        [
+            """stint_cluster_requests_total{function="bad",code="500"} 2""", """stint_cluster_request_duration_seconds_count{function="bad"} 2""", """stint_cluster_tries_total{function="bad",fate="ended"} 2""",
+            """stint_node_tries_total{node="w1",fate="ended"} 3""", """gateway_function_invocation_total{function_name="bad.openfaas-fn",code="500"} 1""",
+        ])
+            Assert.Contains(wanted, metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain("stint_requests_total{", metrics, StringComparison.Ordinal);
+        var check = await Programs.RunAsync(["promtool", "check", "metrics"], "/", metrics);
+        Assert.True(check.Code == 0 && check.Error.Length == 0 && check.Out.Length == 0, check.Out + check.Error);
+        Assert.Contains("""stint_requests_total{function="bad",code="500"} 2""", await worker.Management.GetStringAsync("metrics"), StringComparison.Ordinal);
+        var listed = JsonDocument.Parse(await gateway.Management.GetStringAsync("system/functions")).RootElement.EnumerateArray().Single(static function => function.GetProperty("name").GetString() == "bad");
+        Assert.Equal(2, listed.GetProperty("invocationCount").GetInt64());
+        Assert.Equal((2, 2), (await CountAsync("requests"), await CountAsync("errors")));
+
+        async Task<long> CountAsync(string name) => (await gateway.DescribeAsync("bad")).GetProperty(name).GetInt64();
     }
 
     [Fact]
@@ -216,20 +237,28 @@ public sealed class WorkerTests(TestPostgres postgres)
     {
         await using var cluster = await TestCluster.CreateAsync(postgres);
         var gateway = await cluster.StartGatewayAsync("g1", "--worker=false");
-        var doomed = await cluster.StartWorkerAsync("w1", gateway, cluster.Killable("w1"));
+        var doomed = await cluster.StartWorkerAsync("w1", gateway, cluster.Killable("w1") with { Flags = ["--instance-budget", "2"] });
         await cluster.StartWorkerAsync("w2", gateway);
-        await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(float(input or 10)); return 'done'", top: "timeout = 600");
-        // Both calls go to the one that will die.
-        (await cluster.RunAsync("drain", "w2")).Good();
+        await gateway.DeployPythonAsync("quick", "def fn(input): return 'quick'", top: "queue-timeout = 600\nkeepalive = 0");
+        await gateway.DeployPythonAsync("wait", "import time\ndef fn(input): time.sleep(float(input or 10)); return 'done'", top: "timeout = 600\nmax-instances = 2\nqueue-timeout = 600");
+        // All calls go to the one that will die; the third one waits there.
+        await cluster.DrainAsync("w2");
         await HasMetricAsync(gateway, "stint_node_draining{node=\"w2\"} 1");
         var harmless = gateway.Http.GetAsync("wait");
         var harmful = gateway.CallAsync("wait", "500");
         await HasMetricAsync(gateway, "stint_node_in_flight{node=\"w1\"} 2");
+        await Retry.UntilAsync("both run", async () => (await cluster.NodesAsync()).Single(static node => node.GetProperty("name").GetString() == "w1").GetProperty("report").GetProperty("running").GetInt32() == 2);
+        var waiting = gateway.CallAsync("wait", "0");
+        await HasMetricAsync(gateway, "stint_node_in_flight{node=\"w1\"} 3");
         (await cluster.RunAsync("drain", "w2", "--undo")).Good();
         await HasMetricAsync(gateway, "stint_node_draining{node=\"w2\"} 0");
+        // It has no room for another function's instance either: whoever may run elsewhere does not wait for it.
+        for (var i = 0; i < 4; i++) Assert.Equal((200, "quick"), await gateway.CallAsync("quick"));
         await doomed.KillAsync();
         cluster.Forget(doomed);
         using (var answer = await harmless) Assert.Equal("done", await answer.Content.ReadAsStringAsync());
+        // It had not begun.
+        Assert.Equal((200, "done"), await waiting);
         var lost = await harmful;
         Assert.Equal(502, lost.Status);
         Assert.Contains("the worker w1 was lost", lost.Body, StringComparison.Ordinal);
@@ -250,7 +279,7 @@ public sealed class WorkerTests(TestPostgres postgres)
         var gateway = await cluster.StartGatewayAsync("g1", "--worker=false");
         var one = await cluster.StartWorkerAsync("w1", gateway);
         await gateway.DeployPythonAsync("echo", Echo);
-        (await cluster.RunAsync("drain", "w1")).Good();
+        await cluster.DrainAsync("w1");
         await Retry.UntilAsync("the only worker takes no calls", async () => (await gateway.CallAsync("echo", "x")).Status == 503);
         Assert.Contains("draining", (await cluster.RunAsync("ls")).Good(), StringComparison.Ordinal);
         (await cluster.RunAsync("drain", "w1", "--undo")).Good();
@@ -279,7 +308,7 @@ public sealed class WorkerTests(TestPostgres postgres)
         await end.CancelAsync();
         foreach (var caller in callers) Assert.True(await caller > 0);
         // They have left, with their names.
-        Assert.Equal(["g1", "w3"], (await cluster.NodesAsync()).Select(static node => node.GetProperty("name").GetString()));
+        await Retry.UntilAsync("g1 and w3 are listed, and nobody else", async () => (await cluster.NodesAsync()).Select(static node => node.GetProperty("name").GetString()) is var names && names.SequenceEqual(["g1", "w3"]));
         _ = three;
     }
 
@@ -331,14 +360,18 @@ public sealed class WorkerTests(TestPostgres postgres)
         var silent = await cluster.StartWorkerAsync("w1", gateway);
         await cluster.StartWorkerAsync("w2", gateway);
         await gateway.DeployPythonAsync("echo", Echo);
-        (await cluster.RunAsync("drain", "w2")).Good();
+        await gateway.DeployPythonAsync("once", Echo, top: "min-instances = 1");
+        await cluster.DrainAsync("w2");
         await HasMetricAsync(gateway, "stint_node_draining{node=\"w2\"} 1");
         Assert.Equal((200, "x"), await gateway.CallAsync("echo", "x"));
+        // A call that is sent to a free instance takes its body along: nobody can tell whether it has begun.
+        await Retry.UntilAsync("the worker has said that an instance is free", async () =>
+            (await cluster.NodesAsync()).Exists(static node => node.GetProperty("name").GetString() == "w1" && node.GetProperty("report").GetProperty("warm").TryGetProperty("once", out _)));
         silent.Signal(SigStop);
         try
         {
             var harmless = gateway.Http.GetAsync("echo");
-            var harmful = gateway.CallAsync("echo", "once");
+            var harmful = gateway.CallAsync("once", "x");
             await HasMetricAsync(gateway, "stint_node_in_flight{node=\"w1\"} 2");
             (await cluster.RunAsync("drain", "w2", "--undo")).Good();
             // The connection is given up: what does no harm is done elsewhere. (By then w2 may or may not be called again; if not, there is nobody.)

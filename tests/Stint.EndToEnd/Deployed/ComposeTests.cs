@@ -1,14 +1,16 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
 using Stint.EndToEnd.Containers.Engine;
 using Stint.EndToEnd.Fixtures;
-using Stint.Management;
 
 namespace Stint.EndToEnd.Deployed;
 
-/// <summary><c>deploy/compose.yaml</c>: by the Compose Specification's schema, by docker-compose, and, as far as images can be had without a registry, run.</summary>
+/// <summary><c>deploy/compose.yaml</c>: by the Compose Specification's schema, by docker-compose, and run.</summary>
 [Collection(TestEngine.Collection)]
 public sealed class ComposeTests(TestEngine engine)
 {
-    private const string Project = "stint-test-compose";
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static readonly string Compose = Path.Combine(Programs.Repository, "deploy/compose.yaml");
 
     [Fact]
@@ -56,61 +58,57 @@ public sealed class ComposeTests(TestEngine engine)
         }
     }
 
-    // Gateway, workers and PostgreSQL are as the file has them, with two exceptions: PostgreSQL's image is a stand-in (PostgresImage), and workers keep functions apart by nothing, because Debian's docker-compose
-    // (version 1) does not know how to ask the engine for "systempaths=unconfined". That sandboxes work with it is StintImageTests' matter.
+    // All of it is as the file has it, with two exceptions: other people's images are stand-ins (StandInImages), and workers keep functions apart by nothing, because Debian's docker-compose (version 1) does not know how
+    // to ask the engine for "systempaths=unconfined". That sandboxes work with it is StintImageTests' matter.
     [Fact]
-    public async Task Gateway_and_workers_come_up_run_a_function_and_go()
+    public async Task All_of_it_comes_up_works_together_and_goes()
     {
-        var folder = Directory.CreateTempSubdirectory("stint-e2e-").FullName;
-        var file = Path.Combine(folder, "compose.yaml");
-        var text = await File.ReadAllTextAsync(Compose);
-        const string systemPaths = ", \"systempaths=unconfined\"", settings = "environment: &settings\n";
-        Assert.Contains(systemPaths, text, StringComparison.Ordinal);
-        Assert.Contains(settings, text, StringComparison.Ordinal);
-        await File.WriteAllTextAsync(file, text.Replace(systemPaths, "", StringComparison.Ordinal).Replace(settings, settings + "      STINT_ISOLATION: none\n", StringComparison.Ordinal));
-        (await Programs.RunAsync([.. Programs.Stint, "image", "build", "stint", "--docker-host", engine.Address], "/")).Good();
-        await PostgresImage.MakeAsync(engine.Client, "postgres:17");
-        var (http, management) = (FreePorts.Take(), FreePorts.Take());
-        var environment = new Dictionary<string, string> { ["DOCKER_HOST"] = engine.Address, ["STINT_PORT"] = $"{http}", ["STINT_MANAGEMENT"] = $"{management}", ["COMPOSE_HTTP_TIMEOUT"] = "300" };
-        try
-        {
-            await ComposeAsync("up", "--detach", "core", "worker1", "worker2");
-            using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(100) };
-            await Retry.UntilAsync("the workers are healthy", async () => (await ComposeAsync("ps", "core", "worker1", "worker2")).Split("(healthy)").Length == 4, TimeSpan.FromMinutes(3));
-            var token = (await ComposeAsync("exec", "-T", "core", "cat", "/join/management")).Trim();
-            using var deployer = new ManagementClient(new Uri($"http://127.0.0.1:{management}/"), token, TimeProvider.System);
-            using var zip = new MemoryStream(FunctionFiles.Zip(("fn.py", "def fn(input): return input + '!'\n")));
-            DeployEventView? last = null;
-            await foreach (var step in deployer.DeployAsync("greet", "[process]\nruntime = \"python3\"\n", zip, default)) last = step;
-            Assert.True(last?.Event == "deployed", last?.Error?.Message);
-            for (var call = 0; call < 6; call++)
-            {
-                using var answer = await client.PostAsync(new Uri($"http://127.0.0.1:{http}/greet"), new StringContent($"{call}"));
-                Assert.Equal($"{call}!", await answer.Content.ReadAsStringAsync());
-            }
-            var nodes = await ComposeAsync("exec", "-T", "core", "stint", "cluster", "ls");
-            foreach (var name in (string[])["core", "worker1", "worker2"]) Assert.Contains(name, nodes, StringComparison.Ordinal);
-            // An upgrade: containers go and come back, what is in volumes stays.
-            await ComposeAsync("up", "--detach", "--force-recreate", "--no-deps", "core");
-            await Retry.UntilAsync("the gateway is back", async () =>
-            {
-                using var answer = await client.PostAsync(new Uri($"http://127.0.0.1:{http}/greet"), new StringContent("again"));
-                return await answer.Content.ReadAsStringAsync() == "again!";
-            }, TimeSpan.FromMinutes(2));
-        }
-        finally
-        {
-            await ComposeAsync("down", "--volumes", "--timeout", "60");
-            foreach (var image in (string[])["stint/stint:latest", "postgres:17"]) await Programs.RunAsync(["docker", "-H", engine.Address, "image", "rm", image], "/");
-            Directory.Delete(folder, recursive: true);
-        }
+        await using var project = await ComposeProject.StartAsync(engine, Compose);
+        await project.DeployAsync("greet", """
+            [process]
+            runtime = "python3"
 
-        async Task<string> ComposeAsync(params string[] arguments)
+            [[event]]
+            type = "mqtt"
+            host = "mosquitto"
+            topic = "greet"
+
+            [[sink]]
+            type = "couchdb"
+            url = "http://couchdb:5984/results"
+            username = "stint"
+            password = "only-for-trying"
+
+            """, "def fn(input):\n    text = input if isinstance(input, str) else input.decode()\n    return 'Hello, ' + text + '!'\n");
+        // A caller's result, and a message's, are documents of the database.
+        using var database = project.Client("STINT_COUCHDB_PORT");
+        database.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String("stint:only-for-trying"u8));
+        await Retry.UntilAsync("the database is there", async () =>
         {
-            var done = await Programs.RunAsync(["docker-compose", "--project-name", Project, "-f", file, .. arguments], "/", "", environment);
-            if (done.Code == 0) return done.Out;
-            var log = await Programs.RunAsync(["docker-compose", "--project-name", Project, "-f", file, "logs", "--no-color"], "/", "", environment);
-            throw new InvalidOperationException($"docker-compose {string.Join(' ', arguments)} ended with {done.Code}:\n{done.Out}\n{done.Error}\n{log.Out}");
-        }
+            using var made = await database.PutAsync("results", null);
+            return made.StatusCode is HttpStatusCode.Created or HttpStatusCode.PreconditionFailed;
+        }, Patience);
+        Assert.Equal("Hello, Ada!", await project.CallAsync("greet", "Ada"));
+        await Retry.UntilAsync("both results are in the database", async () =>
+        {
+            // Again and again: until the gateway has subscribed, nobody hears it.
+            (await Programs.RunAsync(["mosquitto_pub", "-h", "127.0.0.1", "-p", $"{project.Port("STINT_MQTT_PORT")}", "-t", "greet", "-m", "Bob"], "/")).Good();
+            var results = await database.GetStringAsync("results/_all_docs?include_docs=true");
+            return results.Contains("\"Hello, Ada!\"", StringComparison.Ordinal) && results.Contains("\"Hello, Bob!\"", StringComparison.Ordinal);
+        }, Patience);
+        // Prometheus reaches gateway and workers with their token, and the gateway goes by what it knows of them.
+        using var prometheus = project.Client("STINT_PROMETHEUS_PORT");
+        await Retry.UntilAsync("Prometheus has all three", async () =>
+        {
+            using var answer = JsonDocument.Parse(await prometheus.GetStringAsync("api/v1/query?query=up"));
+            return answer.RootElement.GetProperty("data").GetProperty("result").EnumerateArray().Count(static series => series.GetProperty("value")[1].GetString() == "1") == 3;
+        }, Patience);
+        await Retry.UntilAsync("the gateway knows all three from it", async () => (await project.MetricsAsync()).Contains("\nstint_prometheus_machines 3\n", StringComparison.Ordinal), Patience);
+        for (var call = 0; call < 6; call++) Assert.Equal($"Hello, {call}!", await project.CallAsync("greet", $"{call}"));
+        var nodes = await project.RunAsync("exec", "-T", "core", "stint", "cluster", "ls");
+        foreach (var name in (string[])["core", "worker1", "worker2"]) Assert.Contains(name, nodes, StringComparison.Ordinal);
+        // An upgrade: containers go and come back, what is in volumes stays.
+        await project.RunAsync("up", "--detach", "--force-recreate", "--no-deps", "core");
+        await Retry.UntilAsync("the gateway is back", async () => await project.CallAsync("greet", "again") == "Hello, again!", Patience);
     }
 }

@@ -13,7 +13,7 @@ internal static class Leftovers
         var found = new List<string>();
         foreach (var process in Directory.EnumerateDirectories("/proc").Where(static path => int.TryParse(Path.GetFileName(path), out _)))
         {
-            if (Contains(Path.Combine(process, "mountinfo"), root)) found.Add($"process {Describe(process)} still has its mounts");
+            if (ProcessMounts.Include(process, root)) found.Add($"process {Describe(process)} still has its mounts");
             else if (Contains(Path.Combine(process, "cmdline"), root)) found.Add($"process {Describe(process)} still runs");
         }
         found.AddRange(ControlGroups(state).Select(static group => $"control group {group}"));

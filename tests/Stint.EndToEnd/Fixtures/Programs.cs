@@ -18,9 +18,13 @@ internal static class Programs
     /// <summary>The repository.</summary>
     public static string Repository { get; } = FindRepository();
 
-    /// <summary>The command that runs Stint: what STINT_EXECUTABLE names (a native build), else the build that these tests refer to.</summary>
-    public static IReadOnlyList<string> Stint { get; } =
-        Environment.GetEnvironmentVariable("STINT_EXECUTABLE") is { Length: > 0 } native ? [native] : ["dotnet", Path.Combine(AppContext.BaseDirectory, "stint.dll")];
+    private static string Executable => Environment.GetEnvironmentVariable("STINT_EXECUTABLE") ?? "";
+
+    /// <summary>The assembly that runs Stint: the one that STINT_EXECUTABLE names (<c>./test</c> compiles it ahead), else the build that these tests refer to.</summary>
+    public static string Assembly { get; } = Executable.EndsWith(".dll", StringComparison.Ordinal) ? Executable : Path.Combine(AppContext.BaseDirectory, "stint.dll");
+
+    /// <summary>The command that runs Stint: what STINT_EXECUTABLE names, a native build too, else the build that these tests refer to.</summary>
+    public static IReadOnlyList<string> Stint { get; } = Executable.Length > 0 && Executable != Assembly ? [Executable] : ["dotnet", Assembly];
 
     /// <summary>Prepares a start with everything redirected and nothing of the developer's settings.</summary>
     public static ProcessStartInfo Prepare(IEnumerable<string> command, string folder, IReadOnlyDictionary<string, string>? environment = null)

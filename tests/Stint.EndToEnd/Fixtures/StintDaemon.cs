@@ -85,10 +85,29 @@ public sealed class StintDaemon : IAsyncDisposable
         }
         catch
         {
-            if (!daemon._process!.HasExited) daemon._process.Kill(entireProcessTree: true);
+            await daemon.GiveUpAsync();
             throw;
         }
         return daemon;
+    }
+
+    /// <summary>Ends a daemon that did not become ready, and removes its folder.</summary>
+    private async Task GiveUpAsync()
+    {
+        if (!_process!.HasExited) _process.Kill(entireProcessTree: true);
+        await ExitAsync();
+        _process.Dispose();
+        Http.Dispose();
+        Management.Dispose();
+        foreach (var relay in _relays) await relay.DisposeAsync();
+        try
+        {
+            if (_ownsRoot) Directory.Delete(Root, recursive: true);
+        }
+        catch (IOException)
+        {
+            // Why it did not become ready is what is to be said.
+        }
     }
 
     /// <summary>An error in the daemon's log that contains this text is part of the test.</summary>

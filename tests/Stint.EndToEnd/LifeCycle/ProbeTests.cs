@@ -41,7 +41,7 @@ public sealed class ProbeTests
     private static IEnumerable<int> Runtimes(StintDaemon daemon) => Directory.EnumerateDirectories("/proc").Select(Path.GetFileName)
         .Where(static name => int.TryParse(name, CultureInfo.InvariantCulture, out _)).Select(static name => int.Parse(name!, CultureInfo.InvariantCulture))
         .Where(pid => Reads($"/proc/{pid}/cmdline").Contains("/run/stint/socket", StringComparison.Ordinal) && !Reads($"/proc/{pid}/cmdline").Contains("bwrap", StringComparison.Ordinal)
-            && Reads($"/proc/{pid}/mountinfo").Contains(daemon.Root + "/", StringComparison.Ordinal));
+            && ProcessMounts.Include($"/proc/{pid}", daemon.Root));
 
     private static string Reads(string file)
     {

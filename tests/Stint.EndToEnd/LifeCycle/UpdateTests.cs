@@ -46,6 +46,19 @@ public sealed class UpdateTests
         Assert.All(answers.Distinct().GroupBy(static answer => answer.Split(' ')[0]), static process => Assert.Single(process));
     }
 
+    [Fact]
+    public async Task A_deployment_that_is_overtaken_while_it_boots_has_not_failed()
+    {
+        await using var daemon = await StintDaemon.StartAsync();
+        Task DeployAsync(string code) => daemon.DeployPythonAsync("f", code, top: "min-instances = 1");
+        await DeployAsync("def fn(input, headers): return 'first'");
+        var slow = DeployAsync("import time\ntime.sleep(2)\ndef fn(input, headers): return 'second'");
+        await Retry.UntilAsync("the second one is stored, and its instances start", () => File.ReadAllText(Path.Combine(daemon.Registry, "_", "f", "code", "fn.py")).Contains("second", StringComparison.Ordinal));
+        await DeployAsync("def fn(input, headers): return 'third'");
+        await slow;
+        Assert.Equal((200, "third"), await daemon.CallAsync("f"));
+    }
+
     // The process is told from others by what it drew when it read its code.
     private static Task DeployAsync(StintDaemon daemon, int number) =>
         daemon.DeployPythonAsync("f", $"import os\nme = os.urandom(8).hex()\ndef fn(input, headers): return f'{{me}} {number}'", top: $"max-instances = 2\n# {number}");

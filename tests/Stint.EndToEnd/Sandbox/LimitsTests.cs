@@ -147,7 +147,7 @@ public abstract class LimitsTests(SandboxDaemon shared)
     {
         try
         {
-            return File.ReadAllText(Path.Combine(path, "cmdline")) == "sleep\01234\0" && File.ReadAllText(Path.Combine(path, "mountinfo")).Contains(Daemon.Root, StringComparison.Ordinal);
+            return File.ReadAllText(Path.Combine(path, "cmdline")) == "sleep\01234\0" && ProcessMounts.Include(path, Daemon.Root);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

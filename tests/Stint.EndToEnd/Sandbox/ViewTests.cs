@@ -118,7 +118,7 @@ public sealed class ViewTests(SandboxDaemon shared) : IClassFixture<SandboxDaemo
             try
             {
                 if (!(await File.ReadAllTextAsync(Path.Combine(process, "cmdline"))).Contains("/run/runtimes/python3/runtime.py", StringComparison.Ordinal)
-                    || !(await File.ReadAllTextAsync(Path.Combine(process, "mountinfo"))).Contains(Daemon.Root, StringComparison.Ordinal)
+                    || !ProcessMounts.Include(process, Daemon.Root)
                     || !(await File.ReadAllTextAsync(Path.Combine(process, "comm"))).StartsWith("python", StringComparison.Ordinal)) continue;
                 users.Add(File.ReadLines(Path.Combine(process, "status")).First(static line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1]);
             }

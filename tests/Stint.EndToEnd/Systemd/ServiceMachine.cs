@@ -44,7 +44,7 @@ internal static class ServiceMachine
         archive.AddFile("bin/busybox", await File.ReadAllBytesAsync("/bin/busybox"), isExecutable: true);
         foreach (var (index, module) in selected.Index()) archive.AddFile($"modules/{index:00}-{module.Name}.ko", module.Content);
         archive.AddFile("modules/99-overlay.ko", await File.ReadAllBytesAsync(Path.Combine(modules, "kernel/fs/overlayfs/overlay.ko")));
-        archive.AddFile("init", Encoding.UTF8.GetBytes(Init(AppContext.BaseDirectory.TrimEnd('/'), Path.GetDirectoryName(Environment.ProcessPath)!)), isExecutable: true);
+        archive.AddFile("init", Encoding.UTF8.GetBytes(Init(Path.GetDirectoryName(Programs.Assembly)!, Path.GetDirectoryName(Environment.ProcessPath)!)), isExecutable: true);
         archive.AddFile("units/stint.service", await File.ReadAllBytesAsync(Path.Combine(Programs.Repository, "deploy/systemd/stint.service")));
         archive.AddFile("units/test.service", "[Service]\nExecStart=/bin/bash /etc/stint-test.sh\n"u8);
         archive.AddFile("units/test.target", "[Unit]\nRequires=basic.target stint.service test.service\nAfter=basic.target\n"u8);
@@ -93,7 +93,9 @@ internal static class ServiceMachine
         string[] arguments =
         [
             "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", "1536", "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", $"file:{console}",
-            "-kernel", Kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet loglevel=1 panic=-1 systemd.show_status=0 systemd.unified_cgroup_hierarchy=1",
+            "-kernel", Kernel, "-initrd", initramfs, "-append",
+            // An emulated processor has better things to do than to compile twice what is called 30 times.
+            "console=ttyS0 quiet loglevel=1 panic=-1 systemd.show_status=0 systemd.unified_cgroup_hierarchy=1 systemd.setenv=DOTNET_TC_CallCountThreshold=3E8 systemd.setenv=DOTNET_TieredPGO=0",
             "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
         ];
         using var process = Process.Start(Programs.Prepare(["qemu-system-x86_64", .. arguments], folder))!;

@@ -32,7 +32,7 @@ public sealed class ServiceTests
             put() { mkdir -p /var/lib/stint/functions/$1/code; printf '[process]\nruntime = "python3"\nmemory = 128\n' > /var/lib/stint/functions/$1/function.toml; printf "$2" > /var/lib/stint/functions/$1/code/fn.py; }
             put greet 'def fn(input, headers):\n    return f"Hello, {input}!"\n'
             put hog 'def fn(input, headers):\n    return str(len(bytearray(600 << 20)))\n'
-            call() { curl -s --retry 100 --retry-all-errors --retry-delay 1 --max-time 100 http://127.0.0.1:8000/$1 -d "$2"; echo; }
+            call() { curl -sf --retry 100 --retry-all-errors --retry-delay 1 --max-time 100 http://127.0.0.1:8000/$1 -d "$2"; echo; }
             until_active
             step status systemctl show stint -p StatusText --value
             step metrics sh -c 'curl -s http://127.0.0.1:8080/metrics | grep -E "^stint_(isolated|limits_enforced) "'

@@ -144,6 +144,22 @@ public sealed class RequestsTests(WireDaemon shared) : IClassFixture<WireDaemon>
         Assert.EndsWith("\r\n\r\n", text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("/pieces")]
+    [InlineData("/pieces/broken")]
+    public async Task The_next_request_after_head_neither_waits_for_a_body_that_nobody_is_sent_nor_is_lost_with_it(string target)
+    {
+        // Its one instance is free again each time.
+        for (var n = 0; n < 5; n++)
+        {
+            await using var client = await RawHttp.ConnectAsync(Daemon.HttpPort);
+            await client.SendAsync($"HEAD {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            Assert.StartsWith("HTTP/1.1 200", await client.ReadUntilAsync("\r\n\r\n"), StringComparison.Ordinal);
+            await client.SendAsync("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nnext");
+            Assert.DoesNotContain("begun", await client.ReadUntilAsync("next"), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task A_client_that_sends_byte_by_byte_is_served()
     {

@@ -26,6 +26,16 @@ public sealed class WireDaemon : SharedDaemon
             """);
         await Daemon.DeployAsync("count", "[process]\nruntime = \"binary\"\n", ("fn.sh", "#!/bin/sh\nwc -c\n"));
         await Daemon.DeployAsync("source", "[process]\nruntime = \"binary\"\n", ("fn.sh", "#!/bin/sh\nhead -c \"$(cat)\" /dev/zero\n"));
+        // Never ends, or breaks off.
+        await Daemon.DeployPythonAsync("pieces", """
+            import time
+            def fn(input, headers, request):
+                yield "begun"
+                if request.path == "/broken": raise ValueError("too late to say")
+                while True:
+                    time.sleep(0.05)
+                    yield "more"
+            """, top: "max-instances = 1");
         await Daemon.DeployPythonAsync("slow", "import time\ndef fn(input, headers):\n    time.sleep(float(input))\n    return 'done'\n", top: "max-instances = 1");
     }
 }

@@ -28,7 +28,7 @@ public sealed partial class KnowledgeTests
         ["Dialects"] = ["Invocations", "Files", "Functions", "Management", "Network", "Telemetry", "Hosting", "Ingress", "Scheduling", "Security"],
         ["Checks"] = ["Backends", "Deliveries", "Events", "Hosting", "Network"],
         // Calls between machines are spelt as those from outside, and Kestrel is made as for those.
-        ["Cluster"] = ["Invocations", "Files", "Functions", "Deliveries", "Events", "Ingress", "Scheduling"],
+        ["Cluster"] = ["Invocations", "Files", "Functions", "Telemetry", "Deliveries", "Events", "Ingress", "Scheduling"],
     };
 
     [Fact]

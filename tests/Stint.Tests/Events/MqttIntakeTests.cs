@@ -12,7 +12,7 @@ using Stint.Telemetry.Logs;
 
 namespace Stint.Tests.Events;
 
-public sealed class MqttIntakeTests : IAsyncDisposable
+public sealed class MqttIntakeTests : IAsyncLifetime, IAsyncDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
@@ -168,6 +168,10 @@ public sealed class MqttIntakeTests : IAsyncDisposable
                 .Select(static delivery => System.Text.Json.JsonDocument.Parse(delivery.Target).RootElement.GetProperty("topic").GetString()!)];
         }
     }
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

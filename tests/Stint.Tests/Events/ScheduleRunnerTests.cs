@@ -12,7 +12,7 @@ using Stint.Tests.Time;
 namespace Stint.Tests.Events;
 
 /// <summary>The clock as a caller, in virtual time. It begins at 03:04:05 on 2 January 2026.</summary>
-public sealed class ScheduleRunnerTests : IAsyncDisposable
+public sealed class ScheduleRunnerTests : IAsyncLifetime, IAsyncDisposable
 {
     private static readonly FunctionName Job = FunctionName.TryParse("job", out var name) ? name : default;
     private static readonly TimeSpan Step = TimeSpan.FromSeconds(30);
@@ -204,6 +204,10 @@ public sealed class ScheduleRunnerTests : IAsyncDisposable
             await _time.WaitForTimerAsync(before + 1);
         }
     }
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

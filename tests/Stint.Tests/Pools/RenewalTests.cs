@@ -63,4 +63,24 @@ public sealed class RenewalTests
         Assert.Null(await renewed);
         Assert.DoesNotContain(first, bench.Backend.Alive);
     }
+
+    [Fact]
+    public async Task A_deployment_that_comes_while_they_boot_is_waited_for()
+    {
+        await using var bench = new PoolBench();
+        var pool = bench.Open(PoolBench.Spec with { MinInstances = 1 });
+        bench.Backend.StartsAtOnce = false;
+        var renewed = pool.RenewAsync();
+        var deployed = pool.Deploy(bench.Version(PoolBench.Spec, "v2"));
+        // The last one is of the renewal that comes after the deployment: what it has booted may have the old values.
+        for (var start = 0; start < 2; start++)
+        {
+            await Eventually.IsTrueAsync(() => bench.Backend.Booting.Any());
+            Assert.False(renewed.IsCompleted);
+            bench.Backend.Booting.Single().Succeed();
+        }
+        Assert.Null(await deployed);
+        Assert.Null(await renewed);
+        Assert.Equal("v2", Assert.Single(bench.Backend.Alive).Version.Id);
+    }
 }

@@ -7,7 +7,7 @@ using Stint.Tests.Pools;
 
 namespace Stint.Tests.Routing;
 
-public sealed class RouterTests : IAsyncDisposable
+public sealed class RouterTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly PoolBench _bench = new();
     private readonly Router _router;
@@ -17,6 +17,10 @@ public sealed class RouterTests : IAsyncDisposable
     private FunctionVersion Version(string id = "v1", string name = "f") => _bench.Version(PoolBench.Spec, id, name);
 
     private Task<Reply> Invoke(string id = "") => _router.InvokeAsync(PoolBench.Call(id)).AsTask();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

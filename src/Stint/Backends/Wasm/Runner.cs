@@ -38,6 +38,9 @@ internal sealed class Runner : IAsyncDisposable
     /// <summary>Whether it can serve no more.</summary>
     public bool IsEnded => Volatile.Read(ref _isEnded) != 0 || _resources.Process!.Exited.IsCompleted;
 
+    /// <summary>Ends with the process.</summary>
+    public Task Exited => _resources.Process!.Exited;
+
     /// <summary>When it was given back last.</summary>
     public long IdleSince { get; set; }
 

@@ -17,6 +17,7 @@ internal sealed class RunnerPool : IAsyncDisposable
     private const long PreloadedBytes = 4L << 20;
 
     private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private readonly RunnerServices _services;
     private readonly RunnerPoolSize _size;
@@ -30,6 +31,8 @@ internal sealed class RunnerPool : IAsyncDisposable
     private readonly HashSet<Task> _endings = [];
     private readonly CancellationTokenSource _stop = new();
     private int _starting;
+    private int _failures; // starts that failed, in a row
+    private bool _growsLater;
     private bool _isDisposed;
 
     /// <param name="services">What runners use.</param>
@@ -262,16 +265,57 @@ internal sealed class RunnerPool : IAsyncDisposable
             _starting--;
             if (runner is not null && !runner.IsEnded && !_isDisposed)
             {
+                _failures = 0;
                 _all.Add(runner);
                 Hand_NeedsLock(runner);
+                Follow_NeedsLock(WatchAsync(runner));
                 return;
             }
             if (runner is not null) Follow_NeedsLock(runner.DisposeAsync().AsTask());
+            // A second, and twice as long after each further failure.
+            GrowLater_NeedsLock(TimeSpan.FromSeconds(Math.Min(IdleLimit.TotalSeconds, Pause.TotalSeconds * (1 << Math.Min(_failures++, 10)))));
             // Calls for which there is no hope; whoever comes later tries again.
             if (_all.Count > 0 || _starting > 0) return;
             problem ??= new InstanceStartException("a runner for WebAssembly ended as soon as it had started") { IsHostsFault = true };
             foreach (var waiter in _waiting) waiter.Source.TrySetException(problem);
             _waiting.Clear();
+        }
+    }
+
+    /// <summary>Replaces a runner that died while it was idle. One at work is whoever's who has it.</summary>
+    private async Task WatchAsync(Runner runner)
+    {
+        await runner.Exited.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
+        lock (_lock)
+        {
+            if (_isDisposed || !_idle.Contains(runner)) return;
+            Drop_NeedsLock(runner);
+            GrowLater_NeedsLock(Pause);
+        }
+    }
+
+    /// <summary>Starts what is missing, but not at once: those that die as soon as they run are not started without end. Calls have theirs at once.</summary>
+    private void GrowLater_NeedsLock(TimeSpan pause)
+    {
+        if (_growsLater || _isDisposed) return;
+        _growsLater = true;
+        Follow_NeedsLock(GrowLaterAsync(pause));
+    }
+
+    private async Task GrowLaterAsync(TimeSpan pause)
+    {
+        try
+        {
+            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+        lock (_lock)
+        {
+            _growsLater = false;
+            Grow_NeedsLock();
         }
     }
 

@@ -96,6 +96,22 @@ internal sealed partial class CodeCache : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// A call that has entered goes on for as long as caller and function like: it keeps the function from being let go for want of room, but not from being removed, after which its pool gives it as long as calls
+    /// have. Disposing of what is returned takes the place of <see cref="Leave"/>.
+    /// </summary>
+    public IDisposable Stay(FunctionName function)
+    {
+        lock (_lock)
+        {
+            // It is there: it has a user.
+            var entry = _entries[function];
+            entry.Users--;
+            entry.Tunnels++;
+            return new Guest(this, entry);
+        }
+    }
+
     /// <summary>Lets a function go; null when it is gone, else why not: it runs.</summary>
     public async Task<string?> EvictAsync(FunctionName function, CancellationToken cancellationToken)
     {
@@ -278,7 +294,7 @@ internal sealed partial class CodeCache : IAsyncDisposable
             lock (_lock)
             {
                 if (_entries.Sum(entry => entry.Key == newcomer ? 0 : entry.Value.Size) + size <= _cap) return;
-                var candidates = _entries.Where(entry => entry.Key != newcomer && entry.Value is { Users: 0, Fetching: null }).ToList();
+                var candidates = _entries.Where(entry => entry.Key != newcomer && entry.Value is { Users: 0, Tunnels: 0, Fetching: null }).ToList();
                 if (candidates.Count == 0) return;
                 oldest = candidates.MinBy(static entry => entry.Value.UsedAt).Key;
             }
@@ -325,6 +341,9 @@ internal sealed partial class CodeCache : IAsyncDisposable
         /// <summary>Calls in it.</summary>
         public int Users { get; set; }
 
+        /// <summary>Those that have become tunnels; they are not among <see cref="Users"/> any more.</summary>
+        public int Tunnels { get; set; }
+
         /// <summary>When it was last called; a timestamp.</summary>
         public long UsedAt { get; set; }
 
@@ -342,6 +361,23 @@ internal sealed partial class CodeCache : IAsyncDisposable
         {
             Users++;
             UsedAt = time.GetTimestamp();
+        }
+    }
+
+    /// <summary>A call that stays, in the entry that it entered: by its end there may be another one of the same name.</summary>
+    private sealed class Guest(CodeCache cache, Entry entry) : IDisposable
+    {
+        private bool _hasLeft;
+
+        public void Dispose()
+        {
+            lock (cache._lock)
+            {
+                if (_hasLeft) return;
+                _hasLeft = true;
+                entry.Tunnels--;
+                entry.UsedAt = cache._time.GetTimestamp();
+            }
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography;
 using Stint.Cluster.Store;
 using Stint.Cluster.Transport;
 using Stint.Cluster.Workers;
@@ -27,17 +26,17 @@ internal sealed class CodeSupply(CoreLinks cores)
         using var response = await link.SendAsync(request, cancelled).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await using var body = await response.Content.ReadAsStreamAsync(cancelled).ConfigureAwait(false);
         if (response.StatusCode != HttpStatusCode.OK) throw await NodeDialogue.RefusedAsync(response, body, cancelled).ConfigureAwait(false);
-        await using var hashed = new HashedStream(body);
+        await using var sent = new SentFolder(body);
         try
         {
-            await FolderArchive.UnpackAsync(hashed, target, cancelled).ConfigureAwait(false);
+            await FolderArchive.UnpackAsync(sent, target, cancelled).ConfigureAwait(false);
         }
         catch (InvalidDataException e)
         {
             throw new InvalidDataException($"what {cores.Shown} sent of {function} is no function's folder: {e.Message}", e);
         }
-        if (await hashed.EndAsync(cancelled).ConfigureAwait(false) != hash) throw new InvalidDataException($"what {cores.Shown} sent of {function} does not have the hash it was asked for by");
-        return hashed.Count;
+        if (await sent.EndAsync(cancelled).ConfigureAwait(false) != hash) throw new InvalidDataException($"what {cores.Shown} sent of {function} does not have the hash it was asked for by");
+        return sent.Count;
     }, cancellationToken);
 
     /// <summary>The secrets that a function names.</summary>
@@ -50,63 +49,19 @@ internal sealed class CodeSupply(CoreLinks cores)
     public Task<CacheAnswer> CompareAsync(IReadOnlyList<CachedVersion> versions, CancellationToken cancellationToken) => cores.AskAsync((link, cancelled) =>
         NodeDialogue.AskAsync(link, WorkerPaths.Cache, new CacheQuestion(versions), NodeMessages.Default.CacheQuestion, NodeMessages.Default.CacheAnswer, cancelled), cancellationToken);
 
-    /// <summary>Hashes what is read through it. Each read ends on a thread of the pool: files are written next.</summary>
-    private sealed class HashedStream(Stream inner) : Stream
+    /// <summary>What a gateway sends. Each read ends on a thread of the pool: files are written next.</summary>
+    private sealed class SentFolder(Stream sent) : HashedStream
     {
-        private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA3_256);
-
-        public long Count { get; private set; }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        protected override async ValueTask<int> ReadPieceAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
-            int count;
             try
             {
-                count = await inner.ReadAsync(buffer, cancellationToken).AsTask().ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                return await sent.ReadAsync(buffer, cancellationToken).AsTask().ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
             }
             catch (IOException e)
             {
                 throw new HttpRequestException($"the gateway broke off: {e.Message}", e);
             }
-            _hash.AppendData(buffer.Span[..count]);
-            Count += count;
-            return count;
-        }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush() { }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        /// <summary>Reads what is left; the hash of all, lower-case hex.</summary>
-        public async Task<string> EndAsync(CancellationToken cancellationToken)
-        {
-            var rest = new byte[4096];
-            while (await ReadAsync(rest, cancellationToken).ConfigureAwait(false) > 0) { }
-            return Convert.ToHexStringLower(_hash.GetHashAndReset());
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing) _hash.Dispose();
-            base.Dispose(disposing);
         }
     }
 }

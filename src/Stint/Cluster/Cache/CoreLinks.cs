@@ -12,7 +12,7 @@ internal sealed class CoreLinks : IDisposable
 
     /// <param name="cores">Where they are; at least one.</param>
     /// <param name="credentials">This machine.</param>
-    public CoreLinks(IReadOnlyList<DnsEndPoint> cores, NodeCredentials credentials) => (_cores, _links) = (cores, [.. cores.Select(core => NodeLink.ToAny(core, credentials))]);
+    public CoreLinks(IReadOnlyList<DnsEndPoint> cores, NodeCredentials credentials) => (_cores, _links) = (cores, [.. cores.Select(core => NodeLink.ToGateway(core, credentials))]);
 
     /// <summary>The one that answered last.</summary>
     public NodeLink Current => _links[_current];

@@ -2,8 +2,10 @@
 //
 //   1  at once here, when this machine has a free warm instance and a processor for it: no other way is as short
 //   2  else where the policy says, among this machine, if it is a worker, and the workers that can be called
-//   3  there: it ends; or nothing has run (full, draining, no code, not reached), and the next one is chosen, without those that were tried; or the worker was lost
-//   4  a call whose worker was lost may have run: it is repeated only if that does no harm (CallRules)
+//   3  there: it ends; or nothing has run (draining, no code, not reached), and the next one is chosen, without those that were tried; or it would have to wait, and the next one is chosen; or the worker
+//      was lost
+//   4  a call whose worker was lost may have run: it is repeated only if it had not begun, or if that does no harm (CallRules)
+//   5  when it would have to wait everywhere, the choice is made once more, and it waits where it falls
 using Stint.Cluster.Transport;
 using Stint.Functions;
 using Stint.Invocations;
@@ -28,7 +30,8 @@ internal enum SchedulingPolicy
 /// <param name="Local">This machine as a policy sees it; null when it runs no instances.</param>
 /// <param name="Policy">For calls that name no script.</param>
 /// <param name="Measured">A machine with what somebody else has measured of it; null = machines are taken at their own word.</param>
-internal sealed record CallPlacerParts(WorkerDirectory Directory, Func<FunctionVersion, CodeVersion?> Code, Func<string, AppScript?> Script, Func<WorkerSnapshot>? Local, SchedulingPolicy Policy, Func<WorkerSnapshot, WorkerSnapshot>? Measured = null);
+/// <param name="Tried">Told what became of each call that was sent to a worker; null = nobody counts.</param>
+internal sealed record CallPlacerParts(WorkerDirectory Directory, Func<FunctionVersion, CodeVersion?> Code, Func<string, AppScript?> Script, Func<WorkerSnapshot>? Local, SchedulingPolicy Policy, Func<WorkerSnapshot, WorkerSnapshot>? Measured = null, Action<KnownWorker, FunctionName, CallFate>? Tried = null);
 
 /// <summary>Between routing and pools: runs a call on this machine or on a worker.</summary>
 /// <param name="parts">What it works with.</param>
@@ -52,10 +55,10 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
         // 1.
         if (parts.Local is not null)
         {
-            if (invocation.Upgrade is not null || invocation.Script is null && parts.Directory.Workers.Count == 0) return RunHereAsync(invocation, run);
+            if (invocation.Script is null && parts.Directory.Workers.Count == 0) return RunHereAsync(invocation, run);
             if (invocation.Script is null && parts.Policy == SchedulingPolicy.WarmFirst && warm > 0 && Volatile.Read(ref _local) < Environment.ProcessorCount) return RunHereFirstAsync(invocation, version, run);
         }
-        return PlaceAsync(invocation, version, warm, run, null);
+        return PlaceAsync(invocation, version, warm, run);
     }
 
     /// <summary>Every machine that may be chosen now, as a policy sees it.</summary>
@@ -65,13 +68,16 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
 
     private async ValueTask<Reply> RunHereFirstAsync(Invocation invocation, FunctionVersion version, Func<Invocation, ValueTask<Reply>> run)
     {
-        var reply = await RunHereAsync(invocation, run).ConfigureAwait(false);
-        // Others took the instance, and the queue is full.
-        return !CallRules.DidNotRun(reply.Outcome) || IsSpent(invocation) ? reply : await PlaceAsync(invocation, version, 0, run, reply).ConfigureAwait(false);
+        var reply = await RunHereAsync(invocation, run, CallWait.Never).ConfigureAwait(false);
+        // Others took the instance.
+        if (!CallRules.DidNotRun(reply.Outcome) || (!invocation.IsDeclined(reply) && IsSpent(invocation))) return reply;
+        reply.Dispose();
+        return await PlaceAsync(invocation, version, 0, run).ConfigureAwait(false);
     }
 
-    private async ValueTask<Reply> RunHereAsync(Invocation invocation, Func<Invocation, ValueTask<Reply>> run)
+    private async ValueTask<Reply> RunHereAsync(Invocation invocation, Func<Invocation, ValueTask<Reply>> run, CallWait wait = CallWait.InQueue)
     {
+        invocation.Wait = wait;
         Interlocked.Increment(ref _local);
         try
         {
@@ -83,63 +89,73 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
         }
     }
 
-    private async ValueTask<Reply> PlaceAsync(Invocation invocation, FunctionVersion version, int warm, Func<Invocation, ValueTask<Reply>> run, Reply? refused)
+    private async ValueTask<Reply> PlaceAsync(Invocation invocation, FunctionVersion version, int warm, Func<Invocation, ValueTask<Reply>> run)
     {
         var arrived = time.GetTimestamp();
         AppScript? script = null;
         if (invocation.Script is { } name && (script = parts.Script(name)) is null) return Reply.Failure(Outcome.Unavailable, $"there is no scheduling script {name}", Soon);
-        if (invocation.Upgrade is not null) return Reply.Failure(Outcome.NotImplemented, $"{version.Name} cannot change to another protocol here: this gateway runs no instances (worker = false), and workers are not called over WebSocket; call a gateway that does");
         if (parts.Code(version) is not { } code)
         {
             return parts.Local is not null ? await RunHereAsync(invocation, run).ConfigureAwait(false) : Reply.Failure(Outcome.Unavailable, $"{version.Name} is not in the store yet, and this gateway runs no instances itself", Soon);
         }
-        var tried = new HashSet<string>(StringComparer.Ordinal);
-        var last = refused;
-        if (refused is not null) tried.Add(parts.Local!().Name);
+        var round = new PlacementRound();
+        Reply? last = null;
         while (true)
         {
             // 2.
-            var candidates = Candidates(tried, out var here);
-            var placement = Choose(script, version, warm, candidates, here);
-            if (placement.Worker is not { } chosen) return last ?? Nowhere(version, invocation.Script, placement.Fault, tried);
-            tried.Add(chosen);
-            last?.Dispose();
-            // 3.
-            if (here is not null && chosen == here.Name)
+            var (machines, workers) = Candidates(version.Name, round);
+            var placement = Choose(script, version, warm, machines, workers);
+            if (placement.Worker is not { } chosen)
             {
-                var reply = await RunHereAsync(invocation, run).ConfigureAwait(false);
-                if (!CallRules.DidNotRun(reply.Outcome) || IsSpent(invocation)) return reply;
-                last = reply;
+                // 5.
+                if (round.TryQueue()) continue;
+                return last ?? Nowhere(version, invocation.Script, placement.Fault, round.HasTried);
+            }
+            last?.Dispose();
+            last = null;
+            // 3.
+            if (workers[machines.FindIndex(machine => machine.Name == chosen)] is not { } worker)
+            {
+                last = await RunHereAsync(invocation, run, round.WaitAt(PlacementRound.Here, isWarm: false, machines.Count)).ConfigureAwait(false);
+                if (invocation.IsDeclined(last)) round.Full(PlacementRound.Here);
+                else if (!CallRules.DidNotRun(last.Outcome) || IsSpent(invocation)) return last;
+                else round.Tried(PlacementRound.Here);
                 continue;
             }
-            var worker = parts.Directory.Workers.FirstOrDefault(worker => worker.Name == chosen);
-            if (worker is null) continue; // it has left this moment
             TimeSpan? left = invocation.CallerTimeout - time.GetElapsedTime(arrived);
             if (left <= TimeSpan.Zero) return Reply.Failure(Outcome.TimedOut, $"the caller's own limit passed before {version.Name} ran anywhere");
+            invocation.Wait = round.WaitAt(chosen, worker.IsWarm(version.Name), machines.Count);
             var attempt = await CallAsync(worker, invocation, version, code, left).ConfigureAwait(false);
+            parts.Tried?.Invoke(worker, version.Name, attempt.Fate);
             switch (attempt)
             {
                 case { Fate: CallFate.Ended, Reply: { } reply }:
                     if (!CallRules.DidNotRun(reply.Outcome) || attempt.IsBodySpent) return reply;
+                    round.Tried(chosen);
                     last = reply;
                     continue;
                 case { Fate: CallFate.Cancelled }:
                     return invocation.CallerGone.IsCancellationRequested
                         ? Reply.Failure(Outcome.Cancelled, $"the caller left before {version.Name} answered")
                         : Reply.Failure(Outcome.TimedOut, $"{version.Name} did not answer within the caller's own limit");
+                case { Fate: CallFate.Refused, Reason: NodeHeaders.RefusedBusy } when invocation.Wait != CallWait.InQueue:
+                    if (invocation.Wait == CallWait.Never) round.Cold(chosen);
+                    else round.Full(chosen);
+                    continue;
                 case { Fate: CallFate.Refused }:
                     if (attempt.Reason == NodeHeaders.RefusedDraining) worker.IsRefusing = true;
                     last = Reply.Failure(Outcome.Unavailable, $"the worker {worker.Name} did not take the call: {attempt.Words}", Soon);
                     break;
                 default:
                     parts.Directory.Lost(worker, attempt.Words);
-                    last = attempt.Fate == CallFate.NotSent
-                        ? Reply.Failure(Outcome.Unavailable, $"the worker {worker.Name} cannot be reached: {attempt.Words}", Soon)
+                    last = attempt.Fate == CallFate.NotSent || attempt.HasNotBegun
+                        ? Reply.Failure(Outcome.Unavailable, $"the worker {worker.Name} {(attempt.HasNotBegun ? "was lost before it ran the call" : "cannot be reached")}: {attempt.Words}", Soon)
                         : Reply.Lost(Outcome.Crashed, $"the worker {worker.Name} was lost while it had the call ({attempt.Words}); {version.Name} may have run. It was not run again, because {invocation.Method} may do harm twice");
                     break;
             }
             // 4.
             if (!CallRules.MayRepeat(attempt, invocation.Method)) return last;
+            round.Tried(chosen);
         }
     }
 
@@ -151,23 +167,29 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
         return await worker.CallAsync(invocation, version.Spec, code, left, either.Token).ConfigureAwait(false);
     }
 
-    private List<WorkerSnapshot> Candidates(HashSet<string> tried, out WorkerSnapshot? here)
+    /// <summary>Who may be chosen: machines as a policy sees them and, at the same places, the workers that they are; null is this machine.</summary>
+    private (List<WorkerSnapshot> Machines, List<KnownWorker?> Workers) Candidates(FunctionName function, PlacementRound round)
     {
-        here = parts.Local is { } local ? Measured(local()) : null;
-        var candidates = new List<WorkerSnapshot>();
-        if (here is not null && !tried.Contains(here.Name)) candidates.Add(here);
+        var (machines, workers) = (new List<WorkerSnapshot>(), new List<KnownWorker?>());
+        if (parts.Local is { } local && round.MayTry(PlacementRound.Here)) Add(local(), null);
         foreach (var worker in parts.Directory.Workers)
-            if (Usable(worker) && worker.IsAlive && !tried.Contains(worker.Name)) candidates.Add(Measured(worker.Describe()));
-        if (candidates.Count > 0) return candidates;
+            if (Usable(worker) && worker.IsAlive && round.MayTry(worker.Name, worker.IsFull(function))) Add(worker.Describe(), worker);
+        if (machines.Count > 0) return (machines, workers);
         // Silent ones are better than none: a gateway may be cut off from the store, and not from them.
         foreach (var worker in parts.Directory.Workers)
-            if (Usable(worker) && !tried.Contains(worker.Name)) candidates.Add(Measured(worker.Describe()));
-        return candidates;
+            if (Usable(worker) && !worker.IsAlive && round.MayTry(worker.Name, worker.IsFull(function))) Add(worker.Describe(), worker);
+        return (machines, workers);
+
+        void Add(WorkerSnapshot machine, KnownWorker? worker)
+        {
+            machines.Add(Measured(machine));
+            workers.Add(worker);
+        }
     }
 
     private static bool Usable(KnownWorker worker) => worker is { IsReachable: true, IsDraining: false, IsRefusing: false };
 
-    private Placement Choose(AppScript? script, FunctionVersion version, int warm, List<WorkerSnapshot> candidates, WorkerSnapshot? here)
+    private Placement Choose(AppScript? script, FunctionVersion version, int warm, List<WorkerSnapshot> candidates, List<KnownWorker?> workers)
     {
         if (candidates.Count == 0) return Placement.Nowhere(PlacementFault.NoWorkers);
         var spec = version.Spec;
@@ -179,28 +201,21 @@ internal sealed class CallPlacer(CallPlacerParts parts, TimeProvider time)
         {
             var free = new List<int>();
             for (var i = 0; i < candidates.Count; i++)
-                if (ReferenceEquals(candidates[i], here) ? warm > 0 : IsWarm(candidates[i].Name, version.Name)) free.Add(i);
+                if (workers[i] is { } worker ? worker.IsWarm(version.Name) : warm > 0) free.Add(i);
             placement = WarmFirstPolicy.Choose(request, candidates, free, Random.Shared);
         }
         // None has the memory, as far as is known. The machine itself knows better: it can let another instance go. A capacity that somebody asked for is kept to.
         return placement.Fault == PlacementFault.NoValidWorkers && spec.CapacityKiB is null ? DefaultPolicy.Choose(request with { Capacity = 0 }, candidates, Random.Shared) : placement;
     }
 
-    private bool IsWarm(string worker, FunctionName function)
-    {
-        foreach (var known in parts.Directory.Workers)
-            if (known.Name == worker) return known.IsWarm(function);
-        return false;
-    }
-
     // A streamed body that this machine's instance has begun to read cannot go elsewhere. One that nothing ran with has not been read, but nobody can tell by looking.
     private static bool IsSpent(Invocation invocation) => invocation.BodyStream is not null;
 
-    private static Reply Nowhere(FunctionVersion version, string? script, PlacementFault fault, HashSet<string> tried) => Reply.Failure(Outcome.Unavailable, fault switch
+    private static Reply Nowhere(FunctionVersion version, string? script, PlacementFault fault, bool hasTried) => Reply.Failure(Outcome.Unavailable, fault switch
     {
         PlacementFault.NoMatchingTag => $"the script {script} has neither the tag of {version.Name} nor a tag '{AppScript.DefaultTag}'",
         PlacementFault.NoValidWorkers when script is not null => $"the script {script} lets no worker take {version.Name} now",
         PlacementFault.NoValidWorkers => $"no worker has the memory that {version.Name} asks for (capacity)",
-        _ => tried.Count > 0 ? $"none of {tried.Count} workers took the call of {version.Name}" : $"there is no worker that could run {version.Name}: this gateway runs no instances (worker = false), and none is alive; 'stint cluster ls' lists them",
+        _ => hasTried ? $"no worker took the call of {version.Name}" : $"there is no worker that could run {version.Name}: this gateway runs no instances (worker = false), and none is alive; 'stint cluster ls' lists them",
     }, Soon);
 }

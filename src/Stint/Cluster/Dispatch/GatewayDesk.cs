@@ -47,7 +47,7 @@ internal sealed class GatewayDesk(GatewayDeskParts parts, ILogger<GatewayDesk> l
         var report = await NodeDialogue.ReadAsync(request, NodeMessages.Default.WorkerReport).ConfigureAwait(false);
         if (report.Instance is not { Length: > 0 and <= 64 } || report.Addresses.Length > 1024 || report.Report.Length > MaxReport || report.Labels.Count > 64 || report.Labels.Sum(static label => label.Key.Length + label.Value.Length) > MaxReport) throw new NodeProtocolException("something in the report is empty or too long");
         if (!report.IsLeaving && NodeAddress.ParseList(report.Addresses).Count == 0) throw new NodeRefusedException(StatusCodes.Status400BadRequest, $"'{report.Addresses}' is no address where this worker could be reached; give one with --node-address: {NodeAddress.Rule}");
-        var (isDraining, isTaken) = await parts.Directory.ReportAsync(request.Node, report, request.Aborted).ConfigureAwait(false);
+        var (isDraining, isTaken) = await parts.Directory.ReportAsync(request.Node, request.Key, report, request.Aborted).ConfigureAwait(false);
         await NodeDialogue.WriteAsync(request, new ReportAnswer(parts.Name, isDraining, isTaken, [.. parts.Credentials.Revoked]), NodeMessages.Default.ReportAnswer).ConfigureAwait(false);
     }
 

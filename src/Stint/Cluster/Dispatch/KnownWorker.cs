@@ -16,7 +16,9 @@ namespace Stint.Cluster.Dispatch;
 internal sealed class KnownWorker : IDisposable
 {
     private readonly ConcurrentDictionary<FunctionName, int> _warm = [];
-    private readonly ConcurrentDictionary<string, int> _ownTags = [];
+    private readonly RunningTags _ownTags = new();
+    private readonly ConcurrentDictionary<FunctionName, bool> _full = [];
+    private readonly ConcurrentDictionary<FunctionName, TimeSpan> _typical = [];
     private readonly NodeLink _link;
     private readonly Uri _target;
     private volatile NodeReport _report;
@@ -68,6 +70,9 @@ internal sealed class KnownWorker : IDisposable
     /// <summary>Calls of this gateway that are on it.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
+    /// <summary>Calls of this gateway that were sent to it, by what became of them.</summary>
+    public FateCounts Tries { get; } = new();
+
     /// <summary>What it reported last.</summary>
     public NodeReport Report => _report;
 
@@ -77,6 +82,7 @@ internal sealed class KnownWorker : IDisposable
         _report = report;
         Volatile.Write(ref _others, Math.Max(0, report.Running - InFlight));
         Volatile.Write(ref _availableMiB, report.AvailableMiB);
+        _full.Clear();
         var warm = report.Warm;
         foreach (var name in _warm.Keys)
             if (warm is null || !warm.ContainsKey(name.ToString())) _warm.TryRemove(name, out _);
@@ -88,12 +94,15 @@ internal sealed class KnownWorker : IDisposable
     /// <summary>Whether it has, as far as is known, a free warm instance of the function.</summary>
     public bool IsWarm(FunctionName function) => _warm.TryGetValue(function, out var free) && free > 0;
 
+    /// <summary>Whether it has said, since its last report, that a call of the function would have to wait there.</summary>
+    public bool IsFull(FunctionName function) => !_full.IsEmpty && _full.ContainsKey(function);
+
     /// <summary>As a policy sees it.</summary>
     public WorkerSnapshot Describe()
     {
         var report = _report;
         IReadOnlySet<string>? tags = null;
-        if (report.Tags is { Count: > 0 } || !_ownTags.IsEmpty) tags = new HashSet<string>([.. report.Tags?.Keys ?? [], .. _ownTags.Keys], StringComparer.Ordinal);
+        if (report.Tags is { Count: > 0 } || !_ownTags.IsEmpty) tags = new HashSet<string>([.. report.Tags?.Keys ?? [], .. _ownTags.Names], StringComparer.Ordinal);
         var snapshot = new WorkerSnapshot(Name)
         {
             Memory = report.MemoryMiB > 0 ? new WorkerMemory(Volatile.Read(ref _availableMiB) << 20, report.MemoryMiB << 20) : null,
@@ -111,7 +120,8 @@ internal sealed class KnownWorker : IDisposable
     /// <param name="cancellationToken">The caller has left, or the limit has passed.</param>
     public async ValueTask<CallAttempt> CallAsync(Invocation invocation, FunctionSpec version, CodeVersion code, TimeSpan? left, CancellationToken cancellationToken)
     {
-        var request = CallWire.Write(_target, invocation, code, left);
+        var isKept = CallRules.IsKept(invocation, _typical.TryGetValue(invocation.Function, out var typical) ? typical : null);
+        var request = CallWire.Write(_target, invocation, code, left, isKept);
         var content = request.Content as InvocationContent;
         Begin(invocation.Function, version.Tag);
         var isOpen = true;
@@ -126,27 +136,36 @@ internal sealed class KnownWorker : IDisposable
                 var reason = ReplyWire.One(headers, NodeHeaders.Refused);
                 var words = await ReplyWire.TextAsync(await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
                 response.Dispose();
-                await CloseAsync(content).ConfigureAwait(false);
+                await CloseAsync(request.Content).ConfigureAwait(false);
+                // What it was sent without waiting says only that no instance is free.
+                if (reason == NodeHeaders.RefusedBusy && invocation.Wait == CallWait.ForStart) _full[invocation.Function] = true;
                 return new CallAttempt(CallFate.Refused, null, reason, words.Length > 0 ? words : $"status {(int)response.StatusCode}");
             }
             isOpen = false; // the reply ends it
-            var reply = await ReplyWire.ReadAsync(response, content?.CloseAsync(), Name, () => End(version.Tag), cancellationToken).ConfigureAwait(false);
+            Action ended = () => End(version.Tag);
+            var reply = request.Content is TunnelContent callersSide
+                ? await RemoteTunnel.ReadAsync(response, callersSide, Name, ended, cancellationToken).ConfigureAwait(false)
+                : await ReplyWire.ReadAsync(response, content?.CloseAsync(), Name, ended, cancellationToken).ConfigureAwait(false);
             return new CallAttempt(CallFate.Ended, reply, "", "");
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             response?.Dispose();
             if (!isOpen) End(version.Tag);
-            await CloseAsync(content).ConfigureAwait(false);
+            await CloseAsync(request.Content).ConfigureAwait(false);
             return new CallAttempt(CallFate.Cancelled, null, "", "");
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or OperationCanceledException)
+        catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or OperationCanceledException or ObjectDisposedException)
         {
             response?.Dispose();
             if (!isOpen) End(version.Tag);
-            await CloseAsync(content).ConfigureAwait(false);
+            await CloseAsync(request.Content).ConfigureAwait(false);
             if (content?.Fault is { } fault) return new CallAttempt(CallFate.Ended, Reply.Failure(fault is BodyTooLargeException ? Outcome.TooLarge : Outcome.BadRequest, fault.Message), "", "");
-            return new CallAttempt(CallRules.FateOf(e), null, "", (e.InnerException ?? e).Message) { IsBodySpent = content?.IsSpent ?? false };
+            return new CallAttempt(CallRules.FateOf(e), null, "", (e.InnerException ?? e).Message)
+            {
+                IsBodySpent = content?.IsSpent ?? false,
+                HasNotBegun = content is { HasStarted: false } && (isKept || invocation.BodyStream is not null),
+            };
         }
         finally
         {
@@ -172,28 +191,31 @@ internal sealed class KnownWorker : IDisposable
         Interlocked.Increment(ref _inFlight);
         // Another call will not find that instance free.
         if (_warm.TryGetValue(function, out var free) && free > 0) _warm.TryUpdate(function, free - 1, free);
-        if (tag is not null) _ownTags.AddOrUpdate(tag, 1, static (_, count) => count + 1);
+        _ownTags.Begin(tag);
     }
 
     private void End(string? tag)
     {
-        if (tag is not null && _ownTags.AddOrUpdate(tag, 0, static (_, count) => count - 1) <= 0) _ownTags.TryRemove(new(tag, 0));
+        _ownTags.End(tag);
         if (Interlocked.Decrement(ref _inFlight) == 0 && Volatile.Read(ref _isRetired) == 1) Dispose();
     }
 
     private void Learn(FunctionName function, HttpHeadersNonValidated headers)
     {
-        if (ReplyWire.One(headers, NodeHeaders.Load).Split(' ') is not [var running, var warm, var available]
+        if (ReplyWire.One(headers, NodeHeaders.Load).Split(' ') is not [var running, var warm, var available, .. var further]
             || !int.TryParse(running, NumberStyles.None, CultureInfo.InvariantCulture, out var calls) || !int.TryParse(warm, NumberStyles.None, CultureInfo.InvariantCulture, out var free)
             || !long.TryParse(available, NumberStyles.None, CultureInfo.InvariantCulture, out var memory)) return;
         // This call is over there, and still counted here.
         Volatile.Write(ref _others, Math.Max(0, calls - Math.Max(0, InFlight - 1)));
         Volatile.Write(ref _availableMiB, memory);
         _warm[function] = free;
+        if (free > 0) _full.TryRemove(function, out _);
+        if (further is [{ } typical, ..] && int.TryParse(typical, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds)) _typical[function] = TimeSpan.FromMilliseconds(milliseconds);
     }
 
-    private static async Task CloseAsync(InvocationContent? content)
+    private static async Task CloseAsync(HttpContent? content)
     {
-        if (content is not null) await content.CloseAsync().ConfigureAwait(false);
+        if (content is InvocationContent body) await body.CloseAsync().ConfigureAwait(false);
+        (content as TunnelContent)?.End();
     }
 }

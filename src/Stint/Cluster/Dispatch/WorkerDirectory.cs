@@ -14,6 +14,9 @@ namespace Stint.Cluster.Dispatch;
 /// <summary>The workers of the cluster as this gateway knows them.</summary>
 internal sealed partial class WorkerDirectory : IAsyncDisposable
 {
+    /// <summary>Runs of one name that are heard between two refreshes: two machines may say that they are the same one, and both are to hear who is; more is nonsense.</summary>
+    private const int MaxRuns = 4;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(5);
@@ -24,8 +27,9 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, WorkerReport> _reports = [];
-    private readonly HashSet<string> _taken = [];
+    // By name, then by run.
+    private readonly Dictionary<string, Dictionary<string, (string Key, WorkerReport Report)>> _reports = [];
+    private readonly Dictionary<(string Name, string Instance), long> _taken = [];
     private volatile KnownWorker[] _workers = [];
     private Task _loop = Task.CompletedTask;
 
@@ -43,12 +47,16 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
     }
 
     /// <summary>A worker has reported to this gateway.</summary>
+    /// <param name="node">Its name.</param>
+    /// <param name="key">The key of its certificate.</param>
+    /// <param name="report">What it says.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Whether it is draining, and whether another has its name.</returns>
-    public async Task<(bool IsDraining, bool IsTaken)> ReportAsync(string node, WorkerReport report, CancellationToken cancellationToken)
+    public async Task<(bool IsDraining, bool IsTaken)> ReportAsync(string node, string key, WorkerReport report, CancellationToken cancellationToken)
     {
         if (report.IsLeaving)
         {
-            lock (_lock) _reports.Remove(node);
+            lock (_lock) _reports.GetValueOrDefault(node)?.Remove(report.Instance);
             Remove(node, report.Instance);
             try
             {
@@ -63,8 +71,10 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
         bool isTaken;
         lock (_lock)
         {
-            _reports[node] = report;
-            isTaken = _taken.Contains(node);
+            if (!_reports.TryGetValue(node, out var runs)) _reports[node] = runs = [];
+            var isHeard = runs.Count < MaxRuns || runs.ContainsKey(report.Instance);
+            if (isHeard) runs[report.Instance] = (key, report);
+            isTaken = !isHeard || _taken.ContainsKey((node, report.Instance));
         }
         var known = Array.Find(_workers, worker => worker.Name == node);
         // At once, so that a worker that was started is called at once, and while the store is away.
@@ -116,20 +126,32 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
 
     private async Task RefreshAsync(CancellationToken cancellationToken)
     {
-        KeyValuePair<string, WorkerReport>[] reports;
+        List<NodeEntry> entries;
         lock (_lock)
         {
-            reports = [.. _reports];
+            entries = [.. _reports.SelectMany(static runs => runs.Value.Values.Select(run => new NodeEntry(runs.Key, run.Report.Instance, IsGateway: false, IsWorker: true, run.Report.Addresses, NodeLabels.Write(run.Report.Labels), run.Report.Report)
+            {
+                Key = run.Key, Started = run.Report.Started,
+            }))];
             _reports.Clear();
         }
         try
         {
-            var entries = reports.Select(static report => new NodeEntry(report.Key, report.Value.Instance, IsGateway: false, IsWorker: true, report.Value.Addresses, NodeLabels.Write(report.Value.Labels), report.Value.Report)).ToList();
-            var refused = entries.Count == 0 ? [] : await _store.Nodes.RenewAllAsync(entries, NodeMembership.Lease, cancellationToken).ConfigureAwait(false);
+            var refused = new HashSet<(string, string)>();
+            // Of two that have the same name, the later start first; as a rule there is one round.
+            for (var left = entries.OrderByDescending(static entry => entry.Started).ToList(); left.Count > 0;)
+            {
+                var round = left.DistinctBy(static entry => entry.Name).ToList();
+                var names = await _store.Nodes.RenewAllAsync(round, NodeMembership.Lease, cancellationToken).ConfigureAwait(false);
+                refused.UnionWith(round.Where(entry => names.Contains(entry.Name)).Select(static entry => (entry.Name, entry.Instance)));
+                left = [.. left.Except(round)];
+            }
             lock (_lock)
             {
-                foreach (var (name, _) in reports) _taken.Remove(name);
-                _taken.UnionWith(refused);
+                foreach (var entry in entries) _taken.Remove((entry.Name, entry.Instance));
+                foreach (var run in refused) _taken[run] = _time.GetTimestamp();
+                // Of one that reports no more it is not kept.
+                foreach (var (run, _) in _taken.Where(taken => _time.GetElapsedTime(taken.Value) > NodeMembership.Lease).ToList()) _taken.Remove(run);
             }
             var nodes = await _store.Nodes.ListAsync(cancellationToken).ConfigureAwait(false);
             _credentials.Revoked = await _store.Authority.RevokedAsync(cancellationToken).ConfigureAwait(false);
@@ -147,7 +169,7 @@ internal sealed partial class WorkerDirectory : IAsyncDisposable
         lock (_lock)
         {
             // One that reported to this gateway a moment ago is not in the store yet.
-            foreach (var gone in _workers.Where(worker => !names.Contains(worker.Name) && !_reports.ContainsKey(worker.Name)).ToList()) Remove(gone.Name, gone.Instance);
+            foreach (var gone in _workers.Where(worker => !names.Contains(worker.Name) && !(_reports.GetValueOrDefault(worker.Name)?.Count > 0)).ToList()) Remove(gone.Name, gone.Instance);
             foreach (var state in nodes.Where(node => names.Contains(node.Node.Name)))
             {
                 var node = state.Node;

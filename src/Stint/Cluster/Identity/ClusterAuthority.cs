@@ -1,7 +1,7 @@
 // A certificate authority for one cluster, made by the cluster and trusted by nobody else. It issues certificates to machines that came with a join token:
 //
 //   authority   ECDSA P-256, ten years, path length 0 (it issues machines' certificates only)
-//   machine     ECDSA P-256, 90 days, for TLS servers and clients, subject and DNS name NAME.node.stint: a machine is known by its name, wherever it is
+//   machine     ECDSA P-256, 90 days, for TLS servers and clients, subject and DNS name NAME.node.stint: a machine is known by its name, wherever it is; and what it may do by its role (NodeRole)
 //
 // What a request says of itself (subject, extensions) is not taken over: only its key, which it must have signed with.
 using System.Security.Cryptography;
@@ -70,10 +70,11 @@ internal sealed class ClusterAuthority : IDisposable
 
     /// <summary>Issues a machine's certificate.</summary>
     /// <param name="name">Its name, checked (<see cref="NodeName"/>).</param>
+    /// <param name="role">What it is; null only to play a program that knew no roles.</param>
     /// <param name="signingRequest">PKCS #10, DER: hostile.</param>
     /// <param name="now">The present.</param>
     /// <exception cref="CryptographicException">The request is none, has not signed itself, or its key is not one of P-256.</exception>
-    public IssuedCertificate Issue(string name, byte[] signingRequest, DateTimeOffset now)
+    public IssuedCertificate Issue(string name, NodeRole? role, byte[] signingRequest, DateTimeOffset now)
     {
         if (!NodeName.IsValid(name)) throw new ArgumentException($"{name} was not checked");
         var asked = CertificateRequest.LoadSigningRequest(signingRequest, HashAlgorithmName.SHA256, CertificateRequestLoadOptions.Default);
@@ -86,6 +87,7 @@ internal sealed class ClusterAuthority : IDisposable
         request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_certificate, includeKeyIdentifier: true, includeIssuerAndSerial: false));
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName(NodeName.Dns(name));
+        if (role is { } known) names.AddUri(NodeRoles.ToUri(known));
         request.CertificateExtensions.Add(names.Build());
         var serial = RandomNumberGenerator.GetBytes(16);
         serial[0] = (byte)(serial[0] & 0x7F | 0x40); // positive, and of one length (RFC 5280, 4.1.2.2)

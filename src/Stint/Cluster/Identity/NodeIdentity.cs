@@ -11,10 +11,13 @@ internal sealed class NodeIdentity : IDisposable
     private const string CertificateFile = "node.pem";
     private const string AuthorityFile = "authority.pem";
 
-    private NodeIdentity(string name, X509Certificate2 certificate, X509Certificate2 authority) => (Name, Certificate, Authority) = (name, certificate, authority);
+    private NodeIdentity(string name, X509Certificate2 certificate, X509Certificate2 authority) => (Name, Role, Certificate, Authority) = (name, NodeRoles.Of(certificate), certificate, authority);
 
     /// <summary>The machine's name.</summary>
     public string Name { get; }
+
+    /// <summary>What it is to the others; null: its certificate is from before there were roles.</summary>
+    public NodeRole? Role { get; }
 
     /// <summary>Its certificate with its key.</summary>
     public X509Certificate2 Certificate { get; }

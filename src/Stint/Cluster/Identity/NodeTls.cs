@@ -22,34 +22,22 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
 
     /// <summary>For a connection to a machine.</summary>
     /// <param name="node">Its name: another machine of the cluster that listens there is refused.</param>
-    public SslClientAuthenticationOptions ToNode(string node) => new()
-    {
-        TargetHost = NodeName.Dns(node),
-        ClientCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 peer && Refusal(peer, ServerUsage) is null && NodeName.Of(peer) == node,
-    };
+    /// <param name="onRefused">Is told why the machine there was refused.</param>
+    public SslClientAuthenticationOptions ToNode(string node, Action<string>? onRefused = null) =>
+        To(NodeName.Dns(node), Own(), peer => Refusal(peer, ServerUsage) ?? (NodeName.Of(peer) is var name && name != node ? $"the machine there is not {node} but {name}" : null), onRefused);
 
-    /// <summary>For a connection to a gateway that is known by its address only: any machine of the cluster is accepted.</summary>
-    public SslClientAuthenticationOptions ToAnyNode() => new()
-    {
-        TargetHost = AnyHost,
-        ClientCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 peer && Refusal(peer, ServerUsage) is null,
-    };
+    /// <summary>For a connection to a gateway that is known by its address only: any gateway of the cluster is accepted, and no other machine of it.</summary>
+    /// <param name="onRefused">Is told why the machine there was refused.</param>
+    public SslClientAuthenticationOptions ToGateway(Action<string>? onRefused = null) =>
+        To(AnyHost, Own(), peer => Refusal(peer, ServerUsage) ?? (NodeRoles.Fits(NodeRoles.Of(peer), NodeRole.Gateway, identity.Role) ? null : NotAGateway(peer)), onRefused);
+
+    /// <summary>What is said of a machine that should be a gateway.</summary>
+    public static string NotAGateway(X509Certificate2 peer) => $"the machine there, {NodeName.Of(peer)}, is no gateway: its certificate is {(NodeRoles.Of(peer) is NodeRole.Worker ? "a worker's" : "not a gateway's")}";
 
     /// <summary>For a connection of a machine that is none of the cluster's yet.</summary>
-    /// <param name="accept">Says whether the other side is believed.</param>
-    public static SslClientAuthenticationOptions ToStranger(RemoteCertificateValidationCallback accept) => new()
-    {
-        TargetHost = AnyHost,
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        RemoteCertificateValidationCallback = accept,
-    };
+    /// <param name="judge">Says why the other side is not believed; null when it is.</param>
+    /// <param name="onRefused">Is told that as well.</param>
+    public static SslClientAuthenticationOptions ToStranger(Func<X509Certificate2, string?> judge, Action<string>? onRefused = null) => To(AnyHost, null, judge, onRefused);
 
     /// <summary>For connections from machines.</summary>
     /// <param name="onRefused">Is told why somebody was refused.</param>
@@ -58,7 +46,7 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
     /// </param>
     public SslServerAuthenticationOptions FromNodes(Action<string> onRefused, bool allowsStrangers = false) => new()
     {
-        ServerCertificateContext = SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true),
+        ServerCertificateContext = Own(),
         ClientCertificateRequired = true,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
@@ -67,6 +55,22 @@ internal sealed class NodeTls(NodeIdentity identity, Func<string, bool> isRevoke
             if (certificate is null && allowsStrangers) return true;
             var refusal = certificate is not X509Certificate2 peer ? "no certificate was shown" : allowsStrangers ? Judge(peer, identity.Authority, ClientUsage) : Refusal(peer, ClientUsage);
             if (refusal is not null) onRefused(refusal);
+            return refusal is null;
+        },
+    };
+
+    private SslStreamCertificateContext Own() => SslStreamCertificateContext.Create(identity.Certificate, [identity.Authority], offline: true);
+
+    private static SslClientAuthenticationOptions To(string host, SslStreamCertificateContext? own, Func<X509Certificate2, string?> judge, Action<string>? onRefused) => new()
+    {
+        TargetHost = host,
+        ClientCertificateContext = own,
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+        {
+            var refusal = certificate is not X509Certificate2 peer ? "the machine there shows no certificate" : judge(peer);
+            if (refusal is not null) onRefused?.Invoke(refusal);
             return refusal is null;
         },
     };

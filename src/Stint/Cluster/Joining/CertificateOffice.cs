@@ -25,20 +25,21 @@ internal sealed class CertificateOffice(ClusterStore store, Func<CancellationTok
 
     /// <summary>Issues a certificate.</summary>
     /// <param name="name">The machine; checked.</param>
+    /// <param name="role">What it is.</param>
     /// <param name="request">PKCS #10, DER: hostile.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="CryptographicException">The request is none.</exception>
     /// <exception cref="StoreException">The store is away.</exception>
-    public async Task<JoinAnswer> IssueAsync(string name, byte[] request, CancellationToken cancellationToken)
+    public async Task<JoinAnswer> IssueAsync(string name, NodeRole role, byte[] request, CancellationToken cancellationToken)
     {
         using var authority = await OpenAsync(cancellationToken).ConfigureAwait(false);
-        var issued = authority.Issue(name, request, time.GetUtcNow());
+        var issued = authority.Issue(name, role, request, time.GetUtcNow());
         // Only a certificate that is noted can be revoked.
         await store.Authority.NoteAsync(issued, cancellationToken).ConfigureAwait(false);
         return new JoinAnswer(issued.Bytes, authority.CertificateBytes);
     }
 
-    /// <summary>This gateway's own identity, in a folder: as it is there, or issued anew when it is another cluster's, another name's, revoked or old.</summary>
+    /// <summary>This gateway's own identity, in a folder: as it is there, or issued anew when it is another cluster's, another name's, no gateway's, revoked or old.</summary>
     /// <exception cref="StoreException">The store is away, and there is none to go on with.</exception>
     /// <exception cref="IOException">The folder cannot be used.</exception>
     public async Task<NodeIdentity> IdentifyAsync(string folder, string name, CancellationToken cancellationToken)
@@ -47,14 +48,15 @@ internal sealed class CertificateOffice(ClusterStore store, Func<CancellationTok
         try
         {
             using var authority = await OpenAsync(cancellationToken).ConfigureAwait(false);
-            if (present is not null && present.Name == name && ClusterAuthority.FingerprintOf(present.Authority.RawData) == authority.Fingerprint && present.Certificate.NotAfter.ToUniversalTime() - time.GetUtcNow() > RenewBefore
+            if (present is { Role: NodeRole.Gateway } && present.Name == name && ClusterAuthority.FingerprintOf(present.Authority.RawData) == authority.Fingerprint && present.Certificate.NotAfter.ToUniversalTime() - time.GetUtcNow() > RenewBefore
                 && !(await store.Authority.RevokedAsync(cancellationToken).ConfigureAwait(false)).Contains(present.Certificate.SerialNumber.ToLowerInvariant())) return present;
-            var answer = await IssueAsync(name, NodeIdentity.Request(folder, name), cancellationToken).ConfigureAwait(false);
+            var answer = await IssueAsync(name, NodeRole.Gateway, NodeIdentity.Request(folder, name), cancellationToken).ConfigureAwait(false);
             present?.Dispose();
             return NodeIdentity.Accept(folder, answer.Certificate, answer.Authority, authority.Fingerprint);
         }
-        catch (StoreException e) when (e.Fault is StoreFault.Away && present is not null && present.Name == name)
+        catch (StoreException e) when (e.Fault is StoreFault.Away && present is { Role: NodeRole.Gateway or null } && present.Name == name)
         {
+            // One from before there were roles as well: it is as good as it was, and the next look gets one that has a role.
             return present;
         }
     }

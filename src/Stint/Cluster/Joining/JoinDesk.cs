@@ -4,7 +4,7 @@ using Stint.Cluster.Transport;
 
 namespace Stint.Cluster.Joining;
 
-/// <summary>A gateway's answers to machines that want to join, and to those that want to stay.</summary>
+/// <summary>A gateway's answers to machines that want to join, and to those that want to stay. All that it issues are workers' certificates: gateways issue their own.</summary>
 /// <param name="office">Issues certificates.</param>
 /// <param name="store">The store.</param>
 /// <param name="logger">Log.</param>
@@ -39,7 +39,7 @@ internal sealed partial class JoinDesk(CertificateOffice office, ClusterStore st
         var isTaken = nodes.Exists(node => node.IsAlive && node.Node.Name == question.Name);
         if (!isTaken && !await store.Authority.RedeemAsync(token, request.Aborted).ConfigureAwait(false)) throw Refused(request, refusal);
         if (isTaken) throw new NodeRefusedException(StatusCodes.Status409Conflict, $"another machine of the cluster is called {question.Name} and is alive; choose another name with --name");
-        var answer = await office.IssueAsync(question.Name, question.Request, request.Aborted).ConfigureAwait(false);
+        var answer = await office.IssueAsync(question.Name, NodeRole.Worker, question.Request, request.Aborted).ConfigureAwait(false);
         LogJoined(question.Name, request.From, token.Id);
         await NodeDialogue.WriteAsync(request, answer, NodeMessages.Default.JoinAnswer).ConfigureAwait(false);
     }
@@ -47,7 +47,7 @@ internal sealed partial class JoinDesk(CertificateOffice office, ClusterStore st
     private async Task RenewAsync(NodeRequest request)
     {
         var question = await NodeDialogue.ReadAsync(request, NodeMessages.Default.RenewQuestion).ConfigureAwait(false);
-        var answer = await office.IssueAsync(request.Node, question.Request, request.Aborted).ConfigureAwait(false);
+        var answer = await office.IssueAsync(request.Node, NodeRole.Worker, question.Request, request.Aborted).ConfigureAwait(false);
         await NodeDialogue.WriteAsync(request, answer, NodeMessages.Default.JoinAnswer).ConfigureAwait(false);
     }
 

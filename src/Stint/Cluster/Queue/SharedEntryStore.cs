@@ -29,7 +29,7 @@ internal sealed class SharedEntryStore : IEntryStore
     private int _isCounting;
     private bool _isDisposed;
 
-    /// <summary>Begins to count what there is; the tables are made with the store's others.</summary>
+    /// <summary>Begins to count what there is, once the tables are there: they are made with the store's others.</summary>
     /// <param name="store">The store; outlives this.</param>
     /// <param name="options">Settings.</param>
     /// <param name="time">The clock.</param>
@@ -38,8 +38,8 @@ internal sealed class SharedEntryStore : IEntryStore
         (_store, _options, _time) = (store, options, time);
         _commits = new QueueCommits(store, options, Usage, time);
         // Before anything is added: neither faults.
-        _ = CountAsync();
-        _counting = time.CreateTimer(_ => _ = CountAsync(), null, options.LookEvery, options.LookEvery);
+        _ = CountFirstAsync();
+        _counting = time.CreateTimer(_ => _ = store.Prepared.IsCompleted ? CountAsync() : Task.CompletedTask, null, options.LookEvery, options.LookEvery);
     }
 
     /// <inheritdoc/>
@@ -185,6 +185,12 @@ internal sealed class SharedEntryStore : IEntryStore
         await _commits.DisposeAsync().ConfigureAwait(false);
         for (var i = 0; i < Connections; i++) await _places.WaitAsync().ConfigureAwait(false);
         _places.Dispose();
+    }
+
+    private async Task CountFirstAsync()
+    {
+        await _store.Prepared.ConfigureAwait(false);
+        await CountAsync().ConfigureAwait(false);
     }
 
     /// <summary>Reads how much there is, with what the other gateways have added and ended; in its turn, so that no change of ours is counted twice or not at all.</summary>

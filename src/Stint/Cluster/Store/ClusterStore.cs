@@ -17,6 +17,7 @@ internal sealed class ClusterStore : IAsyncDisposable
     public const string ChangeChannel = "stint_change";
 
     private readonly NpgsqlDataSource _source;
+    private readonly TaskCompletionSource _prepared = new();
 
     /// <summary>Nothing is connected yet: see <see cref="PrepareAsync"/>.</summary>
     /// <param name="address">Where it is.</param>
@@ -40,6 +41,9 @@ internal sealed class ClusterStore : IAsyncDisposable
 
     /// <summary>Where it is.</summary>
     public StoreAddress Address { get; }
+
+    /// <summary>Ends when the tables have been found to be as this program wants them. Who asks before on a new database finds none, which the server notes as an error. What waits for it is to be short.</summary>
+    public Task Prepared => _prepared.Task;
 
     /// <summary>What functions are made of.</summary>
     public BlobTable Blobs { get; }
@@ -90,6 +94,7 @@ internal sealed class ClusterStore : IAsyncDisposable
     public Task<StorePosition> PrepareAsync(CancellationToken cancellationToken) => UseAsync(async connection =>
     {
         await Migration.RunAsync(connection, Address, Migration.All, cancellationToken).ConfigureAwait(false);
+        _prepared.TrySetResult();
         return await PositionAsync(connection, cancellationToken).ConfigureAwait(false);
     }, cancellationToken);
 

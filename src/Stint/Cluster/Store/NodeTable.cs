@@ -28,8 +28,14 @@ internal sealed class NodeTable(ClusterStore store)
         return rows is [var isDraining] ? isDraining : null;
     }, cancellationToken);
 
-    /// <summary>Enters or renews several machines at once, as <see cref="RenewAsync"/> does one; not those that were removed meanwhile: they have no certificate that holds.</summary>
-    /// <returns>The names that another, living machine has, and those of removed ones.</returns>
+    /// <summary>
+    /// Enters or renews several machines at once, as <see cref="RenewAsync"/> does one; not those that were removed meanwhile: they have no certificate that holds. One that was started again, which its key
+    /// proves, has its name at once, whether the lease of its run before has ended or not; of two runs with the same key that are both alive, folders that were copied, the later start has it.
+    /// </summary>
+    /// <param name="nodes">The machines, each once.</param>
+    /// <param name="duration">How long they count as alive without another call.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The names that another, living machine or a later start has, and those of removed ones.</returns>
     /// <exception cref="StoreException">The store is away.</exception>
     public Task<List<string>> RenewAllAsync(IReadOnlyList<NodeEntry> nodes, TimeSpan duration, CancellationToken cancellationToken) => store.UseAsync(async connection =>
     {
@@ -37,19 +43,20 @@ internal sealed class NodeTable(ClusterStore store)
         var ordered = nodes.OrderBy(static node => node.Name, StringComparer.Ordinal).ToList();
         var renewed = await connection.RowsAsync(
             """
-            insert into stint.node as n (name, instance, is_gateway, is_worker, addresses, labels, report, alive_until)
-            select r.name, r.instance, r.is_gateway, r.is_worker, r.addresses, r.labels, r.report, clock_timestamp() + $8 * interval '1 second'
-            from unnest($1, $2, $3, $4, $5, $6, $7) as r (name, instance, is_gateway, is_worker, addresses, labels, report)
+            insert into stint.node as n (name, instance, is_gateway, is_worker, addresses, labels, report, alive_until, key, started)
+            select r.name, r.instance, r.is_gateway, r.is_worker, r.addresses, r.labels, r.report, clock_timestamp() + $8 * interval '1 second', r.key, r.started
+            from unnest($1, $2, $3, $4, $5, $6, $7, $9, $10) as r (name, instance, is_gateway, is_worker, addresses, labels, report, key, started)
             where exists (select from stint.certificate c where c.node = r.name and not c.is_revoked)
             on conflict (name) do update set instance = excluded.instance, is_gateway = excluded.is_gateway, is_worker = excluded.is_worker, addresses = excluded.addresses,
-                labels = excluded.labels, report = excluded.report, alive_until = excluded.alive_until
-            where n.instance = excluded.instance or n.alive_until < clock_timestamp()
+                labels = excluded.labels, report = excluded.report, alive_until = excluded.alive_until, key = excluded.key, started = excluded.started
+            where n.instance = excluded.instance or n.alive_until < clock_timestamp() or (n.key = excluded.key and n.key <> '' and n.started < excluded.started)
             returning name
             """,
             [
                 Sql.Texts([.. ordered.Select(static node => node.Name)]), Sql.Texts([.. ordered.Select(static node => node.Instance)]), Sql.Flags([.. ordered.Select(static node => node.IsGateway)]),
                 Sql.Flags([.. ordered.Select(static node => node.IsWorker)]), Sql.Texts([.. ordered.Select(static node => node.Addresses)]), Sql.Texts([.. ordered.Select(static node => node.Labels)]),
                 Sql.Texts([.. ordered.Select(static node => node.Report)]), Sql.Seconds(duration),
+                Sql.Texts([.. ordered.Select(static node => node.Key)]), Sql.Numbers([.. ordered.Select(static node => node.Started)]),
             ], static row => row.GetString(0), cancellationToken).ConfigureAwait(false);
         return ordered.Select(static node => node.Name).Except(renewed).ToList();
     }, cancellationToken);
@@ -94,7 +101,14 @@ internal sealed class NodeTable(ClusterStore store)
 /// <param name="Addresses">Where other machines reach it, with commas.</param>
 /// <param name="Labels">JSON: text by text.</param>
 /// <param name="Report">JSON: its load.</param>
-internal sealed record NodeEntry(string Name, string Instance, bool IsGateway, bool IsWorker, string Addresses, string Labels, string Report);
+internal sealed record NodeEntry(string Name, string Instance, bool IsGateway, bool IsWorker, string Addresses, string Labels, string Report)
+{
+    /// <summary>The key of its certificate (<see cref="Identity.NodeRoles.KeyOf"/>); empty: not known.</summary>
+    public string Key { get; init; } = "";
+
+    /// <summary>When this run of its daemon began, by its own clock, milliseconds since 1970; 0: not known.</summary>
+    public long Started { get; init; }
+}
 
 /// <summary>A machine as the store has it.</summary>
 /// <param name="Node">What it said last.</param>

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Stint.Invocations;
 
 namespace Stint.Cluster.Store;
 
@@ -28,6 +29,14 @@ internal sealed class ScheduleTable(ClusterStore store)
     /// <exception cref="StoreException">The store is away.</exception>
     public Task<int> ForgetAsync(string key, CancellationToken cancellationToken) => store.UseAsync(
         connection => connection.ExecuteAsync("delete from stint.schedule where key = $1", [Sql.Text(Hash(key))], cancellationToken), cancellationToken);
+
+    /// <summary>Forgets schedules of functions that are not deployed any more: those of a function that was removed while no owner of its schedules lived. How many those were.</summary>
+    /// <exception cref="StoreException">The store is away.</exception>
+    public Task<int> SweepAsync(CancellationToken cancellationToken) => store.UseAsync(connection => connection.ExecuteAsync(
+        """
+        delete from stint.schedule s
+        where not exists (select from stint.function f where f.hash is not null and s.function = case when f.module = $1 then f.name else f.name || '.' || f.module end)
+        """, [Sql.Text(FunctionName.DefaultModule)], cancellationToken), cancellationToken);
 
     private static string Hash(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 }

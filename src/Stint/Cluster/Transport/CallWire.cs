@@ -2,9 +2,12 @@
 //
 //   POST /invoke
 //   stint-function, -change, -hash, -secrets     which version, so that a worker that lacks it can fetch it before it takes the body
-//   stint-method, -path, -query, -call-id, -left, -from, -scheme, -flags
+//   stint-method, -path, -query, -call-id, -left, -from, -scheme, -flags, -wait
 //   f-NAME                                       the headers that the function sees
-//   body                                         streamed; over 64 KiB only after 100 (Continue), which comes when the instance reads it
+//   expect: 100-continue                         the body is kept until the call has an instance; before 100 (Continue) nothing of it has run. Of bodies over 64 KiB, and of calls that may have to wait and must not run twice
+//   body                                         streamed
+//
+// One whose caller wants to change to another protocol goes elsewhere, and its body is another thing: TunnelWire.
 //
 // The method is always POST and the target always the same: nothing of a caller's is left to the rules of HTTP between machines. What comes in is checked as a caller's request is: a worker trusts that a
 // gateway may call, not that it is free of mistakes.
@@ -38,7 +41,8 @@ internal static class CallWire
     /// <param name="invocation">The call.</param>
     /// <param name="code">Which version.</param>
     /// <param name="left">What remains of the caller's own limit; null = it has none.</param>
-    public static HttpRequestMessage Write(Uri target, Invocation invocation, CodeVersion code, TimeSpan? left)
+    /// <param name="isKept">Whether the worker has to ask for the body, even if there is none, when it begins to run the call. A streamed one always is.</param>
+    public static HttpRequestMessage Write(Uri target, Invocation invocation, CodeVersion code, TimeSpan? left, bool isKept)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, target) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         var headers = request.Headers;
@@ -57,8 +61,16 @@ internal static class CallWire
         if (invocation.HasOwnCallId) Add(NodeHeaders.Flags, NodeHeaders.OwnCallId);
         if (invocation.IsFromTrustedProxy) Add(NodeHeaders.Flags, NodeHeaders.TrustedProxy);
         foreach (var (name, value) in invocation.Headers) headers.TryAddWithoutValidation(NodeHeaders.Prefix + name, value);
-        if (invocation.BodyStream is not null || !invocation.Body.IsEmpty) request.Content = new InvocationContent(invocation);
-        if (invocation.BodyStream is not null) headers.ExpectContinue = true;
+        if (invocation.Wait != CallWait.InQueue) Add(NodeHeaders.Wait, invocation.Wait == CallWait.Never ? NodeHeaders.NoWait : NodeHeaders.StartOnly);
+        if (invocation.Upgrade is { } upgrade)
+        {
+            request.RequestUri = new Uri(target, TunnelWire.Target);
+            Add(NodeHeaders.Upgrade, upgrade);
+            request.Content = new TunnelContent();
+            return request;
+        }
+        if (isKept || invocation.BodyStream is not null || !invocation.Body.IsEmpty) request.Content = new InvocationContent(invocation);
+        if (isKept || invocation.BodyStream is not null) headers.ExpectContinue = true;
         return request;
 
         void Add(string name, string value) => headers.TryAddWithoutValidation(name, value);
@@ -74,15 +86,19 @@ internal static class CallWire
         return function;
     }
 
+    /// <summary>Whether the gateway keeps the body until it is asked for.</summary>
+    public static bool IsKept(IHeaderDictionary headers) => headers.Expect is [{ } expectation] && expectation.Equals("100-continue", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Reads a call.</summary>
     /// <param name="headers">The head.</param>
     /// <param name="function">Of <see cref="ReadVersion"/>.</param>
     /// <param name="whole">The body, when it is held.</param>
     /// <param name="stream">The body, when it is streamed.</param>
+    /// <param name="starting">Asks for a body that is kept.</param>
     /// <param name="waited">How long ago the call came to this machine: it counts against the caller's limit.</param>
     /// <param name="callerGone">Fires when the call is given up.</param>
     /// <exception cref="NodeProtocolException">It is none.</exception>
-    public static Invocation Read(IHeaderDictionary headers, FunctionName function, ReadOnlySequence<byte> whole, PipeReader? stream, TimeSpan waited, CancellationToken callerGone)
+    public static Invocation Read(IHeaderDictionary headers, FunctionName function, ReadOnlySequence<byte> whole, PipeReader? stream, Func<CancellationToken, ValueTask>? starting, TimeSpan waited, CancellationToken callerGone)
     {
         var method = headers[NodeHeaders.Method].ToString();
         if (!HeaderSyntax.IsToken(method)) throw new NodeProtocolException($"{NodeHeaders.Method} is no method");
@@ -108,7 +124,10 @@ internal static class CallWire
             From = from,
             IsFromTrustedProxy = flags.Contains(NodeHeaders.TrustedProxy),
             Scheme = Text(headers, NodeHeaders.Scheme, "http") is "coap" ? "coap" : "http",
+            Upgrade = Text(headers, NodeHeaders.Upgrade, "") is { Length: > 0 } upgrade ? upgrade : null,
             CallerTimeout = left,
+            Wait = Text(headers, NodeHeaders.Wait, "") switch { NodeHeaders.NoWait => CallWait.Never, NodeHeaders.StartOnly => CallWait.ForStart, _ => CallWait.InQueue },
+            Starting = starting,
             CallerGone = callerGone,
         };
     }

@@ -5,7 +5,7 @@ namespace Stint.Cluster.Transport;
 
 /// <summary>
 /// A call's body on its way to a worker. One that is held can be sent again, to another worker; one that is streamed only as long as nothing has been taken of it: the worker asks for it (100-continue)
-/// when its instance reads.
+/// when the call has an instance. So it does for one that is held when the gateway wants to know that the call begins.
 /// </summary>
 internal sealed class InvocationContent : HttpContent
 {
@@ -24,6 +24,12 @@ internal sealed class InvocationContent : HttpContent
 
     /// <summary>Something of a streamed body has been taken: it cannot be sent again.</summary>
     public bool IsSpent { get; private set; }
+
+    /// <summary>The worker has been given the body, or the beginning of it; of one that is kept for it, that it has asked.</summary>
+    public bool HasStarted
+    {
+        get { lock (_lock) return _sending is not null; }
+    }
 
     /// <summary>What was wrong with the caller's body; null when nothing was.</summary>
     public IOException? Fault { get; private set; }

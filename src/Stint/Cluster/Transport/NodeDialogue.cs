@@ -65,10 +65,19 @@ internal static class NodeDialogue
         }
     }
 
-    /// <summary>Whether a machine is there.</summary>
+    /// <summary>Whether a machine is there. One of a version that does not know the question is, too: it says that it does not know it.</summary>
     /// <inheritdoc cref="AskAsync"/>
-    public static async Task PingAsync(NodeLink link, CancellationToken cancellationToken) =>
-        await AskAsync(link, WorkerPaths.Ping, new Ping(), NodeMessages.Default.Ping, NodeMessages.Default.Ping, cancellationToken).ConfigureAwait(false);
+    public static async Task PingAsync(NodeLink link, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await AskAsync(link, WorkerPaths.Ping, new Ping(), NodeMessages.Default.Ping, NodeMessages.Default.Ping, cancellationToken).ConfigureAwait(false);
+        }
+        catch (NodeRefusedException e) when (e.Status == StatusCodes.Status404NotFound)
+        {
+            // It has answered.
+        }
+    }
 
     /// <summary>Answers that.</summary>
     public static Task PongAsync(NodeRequest request) => WriteAsync(request, new Ping(), NodeMessages.Default.Ping);

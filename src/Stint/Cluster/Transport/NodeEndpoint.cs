@@ -23,6 +23,7 @@ internal sealed partial class NodeEndpoint : IHttpApplication<IFeatureCollection
 
     private readonly KestrelServer _server;
     private readonly NodeCredentials _credentials;
+    private readonly NodeRole _admits;
     private readonly IReadOnlyDictionary<string, NodeHandler> _handlers;
     private readonly ILogger _logger;
 
@@ -30,12 +31,13 @@ internal sealed partial class NodeEndpoint : IHttpApplication<IFeatureCollection
     /// <param name="listen">Addresses.</param>
     /// <param name="port">TCP port; 0 = any free one.</param>
     /// <param name="credentials">This machine.</param>
+    /// <param name="admits">Which machines it answers: a worker gateways, a gateway workers.</param>
     /// <param name="handlers">By path. Those that begin with <c>/open/</c> are for machines that have no certificate yet; without one, nobody has a certificate to show.</param>
     /// <param name="services">Kestrel's.</param>
     /// <param name="loggers">Log.</param>
-    public NodeEndpoint(IReadOnlyList<IPAddress> listen, int port, NodeCredentials credentials, IReadOnlyDictionary<string, NodeHandler> handlers, IServiceProvider services, ILoggerFactory loggers)
+    public NodeEndpoint(IReadOnlyList<IPAddress> listen, int port, NodeCredentials credentials, NodeRole admits, IReadOnlyDictionary<string, NodeHandler> handlers, IServiceProvider services, ILoggerFactory loggers)
     {
-        (_credentials, _handlers, _logger) = (credentials, handlers, loggers.CreateLogger<NodeEndpoint>());
+        (_credentials, _admits, _handlers, _logger) = (credentials, admits, handlers, loggers.CreateLogger<NodeEndpoint>());
         var isOpen = handlers.Keys.Any(IsOpen);
         // Clients say http:// and speak TLS (NodeLink).
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowAlternateSchemes = true };
@@ -47,7 +49,11 @@ internal sealed partial class NodeEndpoint : IHttpApplication<IFeatureCollection
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Limits.Http2.MaxRequestHeaderFieldSize = NodeHeaders.MaxHeaderBytes / 2;
         kestrel.Limits.Http2.InitialStreamWindowSize = 1 << 20;
-        kestrel.Limits.Http2.InitialConnectionWindowSize = 16 << 20;
+        // What a thousand streams may hold back together. Those whose function reads nothing for hours (a WebSocket) must not use up what all others need.
+        kestrel.Limits.Http2.InitialConnectionWindowSize = 1 << 30;
+        // A gateway whose network went silent asks nothing any more (NodeLink's pings come more often): what it has here, WebSockets above all, ends after ten seconds.
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(5);
+        kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(5);
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8;
         foreach (var address in listen)
@@ -81,10 +87,14 @@ internal sealed partial class NodeEndpoint : IHttpApplication<IFeatureCollection
     public Task ProcessRequestAsync(IFeatureCollection context)
     {
         var path = context.GetRequiredFeature<IHttpRequestFeature>().Path;
-        var node = NodeOf(context);
-        if (node is null && !IsOpen(path)) return ReplyWire.RefuseAsync(context, NodeHeaders.RefusedRequest, "this machine's certificate is not, or no longer, accepted in this cluster", StatusCodes.Status403Forbidden);
+        var peer = PeerOf(context);
+        if (!IsOpen(path))
+        {
+            if (peer is null) return ReplyWire.RefuseAsync(context, NodeHeaders.RefusedRequest, "this machine's certificate is not, or no longer, accepted in this cluster", StatusCodes.Status403Forbidden);
+            if (!NodeRoles.Fits(peer.Role, _admits, _credentials.Identity.Role)) return RefuseAsync(context, peer, path);
+        }
         return _handlers.TryGetValue(path, out var handler)
-            ? handler(new NodeRequest(context, node ?? ""))
+            ? handler(new NodeRequest(context, peer?.Name ?? "") { Key = peer?.Key ?? "" })
             : ReplyWire.RefuseAsync(context, NodeHeaders.RefusedRequest, "this machine does not know that request: it is of another version or another kind", StatusCodes.Status404NotFound);
     }
 
@@ -98,23 +108,46 @@ internal sealed partial class NodeEndpoint : IHttpApplication<IFeatureCollection
     private static bool IsOpen(string path) => path.StartsWith("/open/", StringComparison.Ordinal);
 
     // The chain was looked at when the connection was made. It may have been revoked since.
-    private string? NodeOf(IFeatureCollection context) =>
-        context.Get<ITlsConnectionFeature>()?.ClientCertificate is { } certificate && !_credentials.IsRevoked(certificate.SerialNumber.ToLowerInvariant()) ? Known.Of(certificate) : null;
+    private Peer? PeerOf(IFeatureCollection context) =>
+        context.Get<ITlsConnectionFeature>()?.ClientCertificate is { } certificate && !_credentials.IsRevoked(certificate.SerialNumber.ToLowerInvariant()) ? Peer.Of(certificate) : null;
+
+    private Task RefuseAsync(IFeatureCollection context, Peer peer, string path)
+    {
+        // Once for each connection: whoever has a stolen certificate may ask as often as they like.
+        if (peer.IsRefusedFirst()) LogNotAdmitted(peer.Name, path);
+        return ReplyWire.RefuseAsync(context, NodeHeaders.RefusedRequest, _admits is NodeRole.Gateway
+            ? $"this machine is a worker, which answers gateways only; the certificate of {peer.Name} is not a gateway's"
+            : $"this machine is a gateway, which answers workers only; the certificate of {peer.Name} is not a worker's", StatusCodes.Status403Forbidden);
+    }
 
     [LoggerMessage(2730, LogLevel.Warning, "A connection to the node port was refused: {Problem}")]
     private partial void LogRefused(string problem);
 
-    /// <summary>Names of certificates, read once for each connection.</summary>
-    private static class Known
-    {
-        private static readonly System.Runtime.CompilerServices.ConditionalWeakTable<X509Certificate2, string> Names = [];
+    [LoggerMessage(2734, LogLevel.Warning, "{Node} asked for {Path} and was refused: its certificate does not allow that. If nobody has pointed it here by mistake, that certificate is in the wrong hands: stint cluster remove {Node}")]
+    private partial void LogNotAdmitted(string node, string path);
 
-        public static string? Of(X509Certificate2 certificate)
+    /// <summary>What a certificate says of its machine, read once for each connection.</summary>
+    private sealed class Peer(string name, X509Certificate2 certificate)
+    {
+        private static readonly System.Runtime.CompilerServices.ConditionalWeakTable<X509Certificate2, Peer> Known = [];
+
+        private int _isRefused;
+
+        public string Name => name;
+
+        public NodeRole? Role { get; } = NodeRoles.Of(certificate);
+
+        public string Key { get; } = NodeRoles.KeyOf(certificate);
+
+        public bool IsRefusedFirst() => Interlocked.Exchange(ref _isRefused, 1) == 0;
+
+        public static Peer? Of(X509Certificate2 certificate)
         {
-            if (Names.TryGetValue(certificate, out var name)) return name;
-            if (NodeName.Of(certificate) is not { } read) return null;
-            Names.AddOrUpdate(certificate, read);
-            return read;
+            if (Known.TryGetValue(certificate, out var peer)) return peer;
+            if (NodeName.Of(certificate) is not { } name) return null;
+            peer = new Peer(name, certificate);
+            Known.AddOrUpdate(certificate, peer);
+            return peer;
         }
     }
 }
@@ -124,6 +157,9 @@ internal sealed partial class NodeEndpoint : IHttpApplication<IFeatureCollection
 /// <param name="Node">The machine, by its certificate; empty: one that has none yet.</param>
 internal readonly record struct NodeRequest(IFeatureCollection Context, string Node)
 {
+    /// <summary>The key of its certificate (<see cref="NodeRoles.KeyOf"/>); empty: it has none yet.</summary>
+    public string Key { get; init; } = "";
+
     /// <summary>Its headers.</summary>
     public IHeaderDictionary Headers => Context.GetRequiredFeature<IHttpRequestFeature>().Headers;
 

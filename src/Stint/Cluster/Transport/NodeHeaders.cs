@@ -38,11 +38,23 @@ internal static class NodeHeaders
     /// <summary>What remains of the caller's own limit, milliseconds.</summary>
     public const string Left = "stint-left";
 
+    /// <summary>What the call may wait for at the worker: <see cref="NoWait"/>, <see cref="StartOnly"/>; anything else: its turn in the queue.</summary>
+    public const string Wait = "stint-wait";
+
+    /// <summary>An instance is free, or the call goes back (<see cref="RefusedBusy"/>).</summary>
+    public const string NoWait = "no";
+
+    /// <summary>As <see cref="NoWait"/>, or an instance is started for it.</summary>
+    public const string StartOnly = "start";
+
     /// <summary>The caller's address.</summary>
     public const string From = "stint-from";
 
     /// <summary>The scheme of the URL that was called.</summary>
     public const string Scheme = "stint-scheme";
+
+    /// <summary>The protocol that the caller wants to change to; only at <see cref="TunnelWire.Target"/>.</summary>
+    public const string Upgrade = "stint-upgrade";
 
     /// <summary>Yes and no: <see cref="OwnCallId"/>, <see cref="TrustedProxy"/>; of an answer <see cref="OwnError"/>, <see cref="Overload"/>.</summary>
     public const string Flags = "stint-flags";
@@ -65,7 +77,7 @@ internal static class NodeHeaders
     /// <summary>How the call ended: the name of an <see cref="Invocations.Outcome"/>.</summary>
     public const string Outcome = "stint-outcome";
 
-    /// <summary>The function's own status.</summary>
+    /// <summary>The function's own status; 101 when it agreed to change protocols.</summary>
     public const string Status = "stint-status";
 
     /// <summary>The length that an answer to <c>HEAD</c> announces.</summary>
@@ -74,10 +86,10 @@ internal static class NodeHeaders
     /// <summary>When to try again, milliseconds.</summary>
     public const string RetryAfter = "stint-retry-after";
 
-    /// <summary>How the worker stands: running calls, free warm instances of the function, available memory in MiB, with spaces.</summary>
+    /// <summary>How the worker stands: running calls, free warm instances of the function, available memory in MiB and, when it is known, how long the function's calls take as a rule in milliseconds; with spaces.</summary>
     public const string Load = "stint-load";
 
-    /// <summary>Nothing of the call has run, and why: <see cref="RefusedDraining"/>, <see cref="RefusedCode"/>. The body says it in words.</summary>
+    /// <summary>Nothing of the call has run, and why: <see cref="RefusedDraining"/>, <see cref="RefusedCode"/>, <see cref="RefusedBusy"/>. The body says it in words.</summary>
     public const string Refused = "stint-refused";
 
     /// <summary>The machine stops, and takes no more calls.</summary>
@@ -85,6 +97,9 @@ internal static class NodeHeaders
 
     /// <summary>The machine does not have the function's code and could not get it, or cannot run it.</summary>
     public const string RefusedCode = "code";
+
+    /// <summary>It would have to wait for longer than it may (<see cref="Wait"/>).</summary>
+    public const string RefusedBusy = "busy";
 
     /// <summary>The request cannot be understood.</summary>
     public const string RefusedRequest = "request";

@@ -1,7 +1,8 @@
 // An answer between machines. The status of HTTP says only whether there is one:
 //
 //   200   stint-outcome; of a function's own answer stint-status, its headers (f-NAME) and its body, streamed; else the error's text as the body
-//   503   stint-refused: nothing of the call has run, the body has not been taken; why, as the body
+//         status 101: the body is what the function says from now on, the request's what its caller does (TunnelWire)
+//   503   stint-refused: nothing of the call has run; why, as the body
 //   400, 403, 404   the request is none of the conversation's
 using System.Buffers;
 using System.Globalization;
@@ -18,6 +19,9 @@ internal static class ReplyWire
 {
     // An error is a line or a few; what a broken machine sends beyond is not of interest.
     private const int MaxErrorBytes = 64 * 1024;
+
+    // Nobody looks at what is read into it.
+    private static readonly byte[] Beyond = new byte[1];
 
     private static readonly string[] Outcomes = Enum.GetNames<Outcome>();
 
@@ -48,11 +52,18 @@ internal static class ReplyWire
         headers[NodeHeaders.Status] = reply.Status.ToString(CultureInfo.InvariantCulture);
         if (reply.Length is { } length) headers[NodeHeaders.Length] = length.ToString(CultureInfo.InvariantCulture);
         foreach (var (name, value) in reply.Headers)
-            if (!HeaderSyntax.IsHopByHop(name)) headers.Append(NodeHeaders.Prefix + name, value);
+            if (reply.Tunnel is not null || !HeaderSyntax.IsHopByHop(name)) headers.Append(NodeHeaders.Prefix + name, value);
+        if (reply.Tunnel is { } tunnel)
+        {
+            await TunnelWire.RunAsync(context, tunnel).ConfigureAwait(false);
+            return;
+        }
         if (reply.Rest is null)
         {
             headers.ContentLength = reply.Body.Length;
-            if (!reply.Body.IsEmpty) await output.Writer.WriteAsync(reply.Body).ConfigureAwait(false);
+            // Not flushed: so head, body and end go out as one, and the gateway wakes up once.
+            if (reply.Body.Length <= Invocation.MaxInlineBody) output.Writer.Write(reply.Body.Span);
+            else await output.Writer.WriteAsync(reply.Body).ConfigureAwait(false);
             return;
         }
         var lifetime = context.GetRequiredFeature<IHttpRequestLifetimeFeature>();
@@ -71,12 +82,13 @@ internal static class ReplyWire
     }
 
     /// <summary>Says that nothing of the call has run.</summary>
-    public static async Task RefuseAsync(IFeatureCollection context, string reason, string words, int status = StatusCodes.Status503ServiceUnavailable)
+    public static async Task RefuseAsync(IFeatureCollection context, string reason, string words, int status = StatusCodes.Status503ServiceUnavailable, string? load = null)
     {
         var response = context.GetRequiredFeature<IHttpResponseFeature>();
         response.StatusCode = status;
         response.Headers[NodeHeaders.Protocol] = NodeHeaders.Version;
         response.Headers[NodeHeaders.Refused] = reason;
+        if (load is not null) response.Headers[NodeHeaders.Load] = load;
         var text = Encoding.UTF8.GetBytes(words);
         response.Headers.ContentLength = text.Length;
         await context.GetRequiredFeature<IHttpResponseBodyFeature>().Writer.WriteAsync(text).ConfigureAwait(false);
@@ -106,12 +118,7 @@ internal static class ReplyWire
             return HasFlag(headers, NodeHeaders.Overload) ? Reply.Overload(outcome, error, retryAfter ?? TimeSpan.FromSeconds(1)) : Reply.Failure(outcome, error, retryAfter, completion);
         }
         if (!int.TryParse(One(headers, NodeHeaders.Status), NumberStyles.None, CultureInfo.InvariantCulture, out var status) || status is < 200 or > 599) throw new InvalidDataException($"{node} sends the status '{One(headers, NodeHeaders.Status)}', which is none");
-        var own = new HeaderList();
-        foreach (var (name, values) in headers)
-        {
-            if (!name.StartsWith(NodeHeaders.Prefix, StringComparison.OrdinalIgnoreCase) || name.Length == NodeHeaders.Prefix.Length) continue;
-            foreach (var value in values) own.Add(HeaderNames.Canonical(name[NodeHeaders.Prefix.Length..]), value);
-        }
+        var own = Headers(headers);
         long? announced = long.TryParse(One(headers, NodeHeaders.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : null;
         if (length > Invocation.MaxInlineBody || length is null)
             return Reply.Answer(status, own, default, rest: new RemoteReplyStream(response, body, node, ended), completion: completion, length: announced ?? length);
@@ -125,6 +132,8 @@ internal static class ReplyWire
         try
         {
             await body.ReadExactlyAsync(rented.AsMemory(0, (int)length.Value), cancellationToken).ConfigureAwait(false);
+            // To its end: a stream that is left before is reset.
+            if (await body.ReadAsync(Beyond, cancellationToken).ConfigureAwait(false) > 0) throw new InvalidDataException($"{node} sends more than it announced");
         }
         catch
         {
@@ -134,6 +143,18 @@ internal static class ReplyWire
         response.Dispose();
         ended();
         return Reply.Answer(status, own, rented.AsMemory(0, (int)length.Value), rented, completion: completion, length: announced);
+    }
+
+    /// <summary>The function's headers.</summary>
+    public static HeaderList Headers(HttpHeadersNonValidated headers)
+    {
+        var own = new HeaderList();
+        foreach (var (name, values) in headers)
+        {
+            if (!name.StartsWith(NodeHeaders.Prefix, StringComparison.OrdinalIgnoreCase) || name.Length == NodeHeaders.Prefix.Length) continue;
+            foreach (var value in values) own.Add(HeaderNames.Canonical(name[NodeHeaders.Prefix.Length..]), value);
+        }
+        return own;
     }
 
     /// <summary>The text of a short body.</summary>

@@ -3,12 +3,13 @@
 //   alive gateways ──highest hash of gateway and slot──▶ who should have the slot ──LeaseHolder──▶ who has it ──▶ its events are that gateway's
 //
 // The hash only spreads the slots: the lease decides. A gateway that dies loses its slots to the others when its leases end; one that joins gets its part, and the others let go of it. A slot that nobody
-// takes who should is taken by whoever notices.
+// takes who should is taken by whoever notices. A gateway that has found that it has no MQTT client library says so in its report, and no slot is dealt to it while there are others.
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Stint.Cluster.Nodes;
 using Stint.Cluster.Store;
 using Stint.Events;
 
@@ -29,6 +30,9 @@ internal sealed partial class TriggerShare : IEventShare, IAsyncDisposable
     // So long nobody has had a slot until one takes it who should not, and so long that one keeps it at least.
     private static readonly TimeSpan OrphanAfter = TimeSpan.FromSeconds(10), KeepOrphan = TimeSpan.FromMinutes(1);
 
+    // Rows of functions that are gone harm nobody.
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(10);
+
     private readonly ClusterStore _store;
     private readonly string _node;
     private readonly string _holder;
@@ -41,6 +45,7 @@ internal sealed partial class TriggerShare : IEventShare, IAsyncDisposable
     private Task _loop = Task.CompletedTask;
     private int _mine;
     private bool _isSilent;
+    private long? _sweptAt;
     private string? _identity;
 
     /// <summary>Takes no part yet.</summary>
@@ -158,11 +163,13 @@ internal sealed partial class TriggerShare : IEventShare, IAsyncDisposable
         {
             _identity ??= (await _store.PositionAsync(_stop.Token).ConfigureAwait(false)).Store;
             var asked = _time.GetUtcNow();
-            var (seconds, gateways, held) = await _store.UseAsync(async connection => (await connection.RowsAsync(
+            var (seconds, all, lacking, held) = await _store.UseAsync(async connection => (await connection.RowsAsync(
                 """
                 select extract(epoch from clock_timestamp())::float8, array(select name from stint.node where is_gateway and not is_draining and alive_until >= clock_timestamp()),
-                    array(select name from stint.lease where name like 'triggers/%' and expires_at >= clock_timestamp())
-                """, [], static row => (row.GetDouble(0), row.GetFieldValue<string[]>(1), row.GetFieldValue<string[]>(2)), _stop.Token).ConfigureAwait(false))[0], _stop.Token).ConfigureAwait(false);
+                    array(select name from stint.node where is_gateway and report like $1), array(select name from stint.lease where name like 'triggers/%' and expires_at >= clock_timestamp())
+                """, [Sql.Text($"%{NodeReport.LacksMqttJson}%")], static row => (row.GetDouble(0), row.GetFieldValue<string[]>(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<string[]>(3)), _stop.Token).ConfigureAwait(false))[0],
+                _stop.Token).ConfigureAwait(false);
+            string[] able = [.. all.Except(lacking)], gateways = able.Length > 0 ? able : all;
             var ours = _time.GetUtcNow();
             Clock.Set(DateTimeOffset.UnixEpoch + TimeSpan.FromSeconds(seconds), asked + (ours - asked) / 2);
             for (var slot = 0; slot < Slots; slot++)
@@ -172,6 +179,9 @@ internal sealed partial class TriggerShare : IEventShare, IAsyncDisposable
                 else await GiveBackAsync(slot).ConfigureAwait(false);
             }
             _isSilent = false;
+            if (_sweptAt is { } swept && _time.GetElapsedTime(swept) < SweepEvery) return;
+            _sweptAt = _time.GetTimestamp();
+            await _store.Schedules.SweepAsync(_stop.Token).ConfigureAwait(false);
         }
         catch (StoreException failure)
         {

@@ -2,9 +2,9 @@
 //
 //   1  a worker that stops says so before anything else
 //   2  the version: here already, or fetched; what cannot be had is said before the body is taken
-//   3  a short body is read, a long one streamed as the instance reads it
-//   4  the pool runs it, as it would a call from outside; this worker's limits hold
-//   5  the answer, with how the worker stands now
+//   3  a short body is read, a long one streamed as the instance reads it; one that the gateway keeps (100-continue) is asked for when the call has an instance
+//   4  the pool runs it, as it would a call from outside; this worker's limits hold. A call that may not wait here goes back
+//   5  the answer, with how the worker stands now; a function that changed protocols with its caller goes on until either ends it (TunnelWire)
 using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
@@ -20,7 +20,8 @@ namespace Stint.Cluster.Workers;
 /// <param name="Invoke">Runs a call here.</param>
 /// <param name="Warm">Free warm instances of a function.</param>
 /// <param name="AvailableMiB">Memory that is available.</param>
-internal sealed record WorkerCallParts(CodeCache Cache, Func<Invocation, ValueTask<Reply>> Invoke, Func<FunctionName, int> Warm, Func<long> AvailableMiB);
+/// <param name="Typical">How long a function's calls take as a rule; null when that is not known.</param>
+internal sealed record WorkerCallParts(CodeCache Cache, Func<Invocation, ValueTask<Reply>> Invoke, Func<FunctionName, int> Warm, Func<long> AvailableMiB, Func<FunctionName, TimeSpan?> Typical);
 
 /// <summary>Runs gateways' calls on this worker.</summary>
 /// <param name="parts">What it works with.</param>
@@ -35,6 +36,7 @@ internal sealed class WorkerCalls(WorkerCallParts parts, TimeProvider time, ILog
     public IEnumerable<KeyValuePair<string, NodeHandler>> Handlers =>
     [
         new(CallWire.Target, request => NodeAnswers.AnswerAsync(request, InvokeAsync, logger)),
+        new(TunnelWire.Target, request => NodeAnswers.AnswerAsync(request, InvokeAsync, logger)),
         new(WorkerPaths.Prepare, request => NodeAnswers.AnswerAsync(request, PrepareAsync, logger)),
         new(WorkerPaths.Ping, request => NodeAnswers.AnswerAsync(request, NodeDialogue.PongAsync, logger)),
     ];
@@ -75,34 +77,51 @@ internal sealed class WorkerCalls(WorkerCallParts parts, TimeProvider time, ILog
             await ReplyWire.RefuseAsync(request.Context, NodeHeaders.RefusedCode, $"{function}: {problem}").ConfigureAwait(false);
             return;
         }
-        PipeReader? reader = null;
-        ReadOnlySequence<byte> whole = default;
+        CallBody? body = null;
+        IDisposable? stay = null;
         try
         {
             // 3
+            ReadOnlySequence<byte> whole = default;
             PipeReader? stream = null;
-            if (request.Context.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: false } && headers.ContentLength != 0)
+            Func<CancellationToken, ValueTask>? starting = null;
+            if (!TunnelWire.IsAsked(headers) && request.Context.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: false })
             {
                 var pipe = request.Context.GetRequiredFeature<IRequestBodyPipeFeature>().Reader;
-                if (headers.ContentLength is { } length && length <= Invocation.MaxInlineBody) whole = await ReadAsync(reader = pipe).ConfigureAwait(false);
-                else stream = pipe;
+                var isShort = headers.ContentLength is { } length && length <= Invocation.MaxInlineBody;
+                body = new CallBody(pipe, isShort);
+                if (CallWire.IsKept(headers)) starting = body.TakeAsync;
+                if (!isShort) stream = pipe;
+                else if (starting is null) whole = await body.ReadAsync(request.Aborted).ConfigureAwait(false);
             }
-            var invocation = CallWire.Read(headers, function, whole, stream, time.GetElapsedTime(arrived), request.Aborted);
+            var invocation = CallWire.Read(headers, function, whole, stream, starting, time.GetElapsedTime(arrived), request.Aborted);
+            if (body is not null) body.Invocation = invocation;
             // 4
             using var reply = await parts.Invoke(invocation).ConfigureAwait(false);
+            if (invocation.IsDeclined(reply))
+            {
+                await ReplyWire.RefuseAsync(request.Context, NodeHeaders.RefusedBusy, reply.Error ?? "", load: Load(function)).ConfigureAwait(false);
+                return;
+            }
             // 5
+            if (reply.Tunnel is not null) stay = parts.Cache.Stay(function);
             await ReplyWire.WriteAsync(request.Context, reply, Load(function)).ConfigureAwait(false);
             if (stream is not null && reply.Completion is { } completion) await completion.ConfigureAwait(false);
         }
         finally
         {
-            reader?.AdvanceTo(whole.End);
-            parts.Cache.Leave(function);
+            body?.Release();
+            if (stay is not null) stay.Dispose();
+            else parts.Cache.Leave(function);
         }
     }
 
     // Without the call that is just being answered.
-    private string Load(FunctionName function) => string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, Running - 1)} {parts.Warm(function)} {parts.AvailableMiB()}");
+    private string Load(FunctionName function)
+    {
+        var load = string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, Running - 1)} {parts.Warm(function)} {parts.AvailableMiB()}");
+        return parts.Typical(function) is { } typical ? string.Create(CultureInfo.InvariantCulture, $"{load} {(long)typical.TotalMilliseconds}") : load;
+    }
 
     private async Task PrepareAsync(NodeRequest request)
     {
@@ -118,15 +137,5 @@ internal sealed class WorkerCalls(WorkerCallParts parts, TimeProvider time, ILog
             if (problem is null) parts.Cache.Leave(function);
         }
         await NodeDialogue.WriteAsync(request, new PrepareAnswer(problem), NodeMessages.Default.PrepareAnswer).ConfigureAwait(false);
-    }
-
-    private static async ValueTask<ReadOnlySequence<byte>> ReadAsync(PipeReader reader)
-    {
-        while (true)
-        {
-            var read = await reader.ReadAsync().ConfigureAwait(false);
-            if (read.IsCompleted || read.Buffer.Length > Invocation.MaxInlineBody) return read.Buffer;
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-        }
     }
 }

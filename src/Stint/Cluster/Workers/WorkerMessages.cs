@@ -6,12 +6,13 @@ namespace Stint.Cluster.Workers;
 /// <param name="Labels">What the operator said of it.</param>
 /// <param name="Report">Its load, as the store has it (<see cref="Nodes.NodeReport"/>).</param>
 /// <param name="IsLeaving">It stops: it is to be called no more.</param>
-internal sealed record WorkerReport(string Instance, string Addresses, Dictionary<string, string> Labels, string Report, bool IsLeaving);
+/// <param name="Started">When this run of its daemon began, by its own clock, milliseconds since 1970; 0: an older program, which does not say.</param>
+internal sealed record WorkerReport(string Instance, string Addresses, Dictionary<string, string> Labels, string Report, bool IsLeaving, long Started = 0);
 
 /// <summary>What the gateway tells it.</summary>
 /// <param name="Gateway">The gateway's name.</param>
 /// <param name="IsDraining">It gets no new calls.</param>
-/// <param name="IsTaken">Another machine of that name is alive; it is not among the workers.</param>
+/// <param name="IsTaken">Another machine of that name is alive, or a later start of this one; it is not among the workers.</param>
 /// <param name="Revoked">Certificates that are refused although they have not expired.</param>
 internal sealed record ReportAnswer(string Gateway, bool IsDraining, bool IsTaken, IReadOnlyList<string> Revoked);
 

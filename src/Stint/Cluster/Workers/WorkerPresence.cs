@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Stint.Cluster.Cache;
+using Stint.Cluster.Identity;
 using Stint.Cluster.Joining;
 using Stint.Cluster.Nodes;
 using Stint.Cluster.Transport;
@@ -32,6 +33,7 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly string _instance = RandomNumberGenerator.GetHexString(16, lowercase: true);
+    private readonly long _started;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _reporting;
@@ -39,11 +41,13 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
     private string? _problem;
     private bool _isLeaving;
     private bool _isDraining;
+    private bool _hasAskedForRole;
 
     /// <summary>Begins.</summary>
     public WorkerPresence(WorkerPresenceParts parts, TimeProvider time, ILogger<WorkerPresence> logger)
     {
         (_parts, _time, _logger) = (parts, time, logger);
+        _started = time.GetUtcNow().ToUnixTimeMilliseconds();
         _reporting = Task.Run(() => RunAsync(ReportAsync, NodeMembership.Every));
         _keeping = Task.Run(() => RunAsync(KeepAsync, CompareEvery));
     }
@@ -114,7 +118,7 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
             _parts.Credentials.Revoked = answer.Revoked;
             if (answer.IsTaken)
             {
-                Complain($"another machine of the cluster is called {_parts.Credentials.Identity.Name} and is alive: this one gets no calls; give it a name of its own with --name");
+                Complain($"another machine of the cluster is called {_parts.Credentials.Identity.Name} and is alive: this one gets no calls; give it a name of its own with --name, and, if its state folder was copied from that machine, remove its folder 'node' and join again with a token");
                 return;
             }
             // It is the gateways that send no calls; this is for its log.
@@ -136,7 +140,7 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
         limit.CancelAfter(Patience);
         // The first connection says from which address gateways see this machine.
         if (_parts.Addresses is null && link.LocalAddress is null) await NodeDialogue.PingAsync(link, limit.Token).ConfigureAwait(false);
-        var report = new WorkerReport(_instance, _parts.Addresses ?? Seen(link), _parts.Labels, _parts.Report().ToJson(), _isLeaving);
+        var report = new WorkerReport(_instance, _parts.Addresses ?? Seen(link), _parts.Labels, _parts.Report().ToJson(), _isLeaving, _started);
         return await NodeDialogue.AskAsync(link, WorkerPaths.Report, report, NodeMessages.Default.WorkerReport, NodeMessages.Default.ReportAnswer, limit.Token).ConfigureAwait(false);
     }, cancellationToken);
 
@@ -144,9 +148,16 @@ internal sealed partial class WorkerPresence : IAsyncDisposable
     {
         await _parts.Cache.CompareAsync(cancellationToken).ConfigureAwait(false);
         var identity = _parts.Credentials.Identity;
-        if (identity.Certificate.NotAfter.ToUniversalTime() - _time.GetUtcNow() > CertificateOffice.RenewBefore) return;
+        // One from before there were roles is exchanged as soon as there is a gateway that knows of them; once, for a gateway that went back to an earlier program gives none.
+        var lacksRole = identity.Role is null && !_hasAskedForRole && await _parts.Cores.AskAsync(static async (link, cancelled) =>
+        {
+            await NodeDialogue.PingAsync(link, cancelled).ConfigureAwait(false);
+            return link.PeerRole is NodeRole.Gateway;
+        }, cancellationToken).ConfigureAwait(false);
+        if (!lacksRole && identity.Certificate.NotAfter.ToUniversalTime() - _time.GetUtcNow() > CertificateOffice.RenewBefore) return;
         var renewed = await _parts.Cores.AskAsync((link, cancelled) => _parts.Joiner.RenewAsync(link, identity, cancelled), cancellationToken).ConfigureAwait(false);
         _parts.Credentials.Renew(renewed);
+        _hasAskedForRole = true;
         LogRenewed(renewed.Certificate.NotAfter.ToUniversalTime());
     }
 

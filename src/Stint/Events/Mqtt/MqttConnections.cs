@@ -22,6 +22,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly IEventShare? _share;
     private bool _stopped;
+    private volatile bool _lacksLibrary;
 
     /// <param name="daemon">What tells this daemon from others.</param>
     /// <param name="maxBody">Longest body of a call, bytes.</param>
@@ -36,6 +37,9 @@ internal sealed partial class MqttConnections : IAsyncDisposable
         // Topic and properties come on top of the body; MQTT's own limit is 256 MiB.
         (_daemon, _maxPacket, _secrets, _receive, _time, _logger) = (daemon, (int)Math.Min(maxBody + 128 * 1024, 268_435_455), secrets, receive, time, logger);
     }
+
+    /// <summary>A connection was wanted, and this host has no library for it. False as long as nobody has wanted one: the library is not loaded only to know.</summary>
+    public bool LacksLibrary => _lacksLibrary;
 
     /// <summary>All connections, with the account of each.</summary>
     public IReadOnlyList<(MqttAccount Account, MqttConnection Connection)> All
@@ -138,6 +142,7 @@ internal sealed partial class MqttConnections : IAsyncDisposable
     {
         if (line.Problem is not null) return false;
         if (Libmosquitto.Problem is not { } problem) return true;
+        _lacksLibrary = true;
         line.Problem = problem;
         Unusable(_logger, account.Broker.Describe(), problem);
         return false;

@@ -57,7 +57,7 @@ internal sealed partial class FunctionRegistry : IAsyncDisposable
     {
         Layout = new RegistryLayout(root);
         (_options, _bundles, _readToml, _observer, _time, _logger) = (options, bundles, readToml, observer, time, logger);
-        _watch = new RegistryWatch(Layout.Root, options, time, logger);
+        _watch = new RegistryWatch(Layout, options, time, logger);
     }
 
     /// <summary>What lies where.</summary>

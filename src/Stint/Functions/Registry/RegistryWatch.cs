@@ -1,43 +1,31 @@
 using System.Threading.Channels;
-using Stint.Functions.Bundles;
 
 namespace Stint.Functions.Registry;
 
 /// <summary>
 /// Says when the registry's folder may have changed. It only wakes: what changed is found by looking, so lost, doubled or misnamed notifications do no harm.
 /// </summary>
-internal sealed partial class RegistryWatch(string root, RegistryOptions options, TimeProvider time, ILogger logger) : IDisposable
+internal sealed partial class RegistryWatch(RegistryLayout layout, RegistryOptions options, TimeProvider time, ILogger logger) : IDisposable
 {
     private readonly Channel<bool> _wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private FileSystemWatcher? _watcher;
-    private ulong _watchedInode;
+    private FolderNotifications? _notifications;
+    private bool _isComplete;
+    private bool _hasComplained;
 
-    /// <summary>Makes the watcher anew when there is none or the folder is another one than before. Look at everything afterwards.</summary>
+    /// <summary>Watches what is there now. Look at everything afterwards.</summary>
     public void Renew()
     {
-        var exists = FileStat.TryRead(root, out var stat);
-        if (exists && _watcher is not null && stat.Inode == _watchedInode) return;
-        _watcher?.Dispose();
-        _watcher = null;
-        if (!exists) return;
         try
         {
-            var watcher = new FileSystemWatcher(root)
-            {
-                IncludeSubdirectories = true,
-                NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Size | NotifyFilters.Attributes,
-            };
-            watcher.Changed += (_, _) => Wake();
-            watcher.Created += (_, _) => Wake();
-            watcher.Deleted += (_, _) => Wake();
-            watcher.Renamed += (_, _) => Wake();
-            watcher.Error += (_, _) => Wake();
-            watcher.EnableRaisingEvents = true;
-            (_watcher, _watchedInode) = (watcher, stat.Inode);
+            _notifications ??= new FolderNotifications(Wake);
+            _isComplete = _notifications.Follow(layout.Root, layout.Staging);
+            _hasComplained = false;
         }
-        catch (Exception e) when (e is IOException or ArgumentException)
+        catch (IOException e)
         {
-            LogUnwatched(e, root, options.RescanUnwatched.TotalSeconds);
+            _isComplete = false;
+            if (!_hasComplained) LogUnwatched(e, layout.Root, options.RescanUnwatched.TotalSeconds);
+            _hasComplained = true;
         }
     }
 
@@ -47,7 +35,7 @@ internal sealed partial class RegistryWatch(string root, RegistryOptions options
     /// <summary>Returns when something may have changed and has settled, or when it is time to look anyway.</summary>
     public async Task NextAsync(CancellationToken cancellationToken)
     {
-        if (!await WakesWithinAsync(_watcher is null ? options.RescanUnwatched : options.RescanEvery, cancellationToken)) return;
+        if (!await WakesWithinAsync(_isComplete ? options.RescanEvery : options.RescanUnwatched, cancellationToken)) return;
         var began = time.GetTimestamp();
         while (time.GetElapsedTime(began) < options.LongestQuiet && await WakesWithinAsync(options.Quiet, cancellationToken)) { }
     }
@@ -67,7 +55,7 @@ internal sealed partial class RegistryWatch(string root, RegistryOptions options
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _watcher?.Dispose();
+    public void Dispose() => _notifications?.Dispose();
 
     [LoggerMessage(2301, LogLevel.Warning, "Cannot watch {Root}; looking at it every {Seconds} s instead. Raise fs.inotify.max_user_watches and fs.inotify.max_user_instances")]
     private partial void LogUnwatched(Exception error, string root, double seconds);

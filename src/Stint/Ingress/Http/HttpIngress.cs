@@ -207,6 +207,8 @@ internal sealed class HttpIngress(
             // A head whose body begins later goes out now: it may be all that the caller waits for.
             if (reply.Body.IsEmpty) await output.Writer.FlushAsync(aborted).ConfigureAwait(false);
             else await output.Writer.WriteAsync(reply.Body, aborted).ConfigureAwait(false);
+            // To HEAD the head is the whole answer: the caller's next request may be on its way already, and must neither wait for what nobody is sent nor be lost if that breaks off.
+            if (HttpMethods.IsHead(request.Method)) return;
             while (await reply.Rest.ReadAsync(aborted).ConfigureAwait(false) is { IsEmpty: false } piece) await output.Writer.WriteAsync(piece, aborted).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException)

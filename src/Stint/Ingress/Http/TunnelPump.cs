@@ -1,4 +1,6 @@
 using System.Buffers;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 using Stint.Invocations;
 
 namespace Stint.Ingress.Http;
@@ -9,15 +11,23 @@ internal static class TunnelPump
     // Most WebSockets carry small messages, and there may be thousands.
     private const int Piece = 4096;
 
+    /// <summary>Fires when a tunnel of this request is to end: whoever asked has left, or the endpoint stops.</summary>
+    public static CancellationTokenSource EndOf(IFeatureCollection context) => CancellationTokenSource.CreateLinkedTokenSource(
+        context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted, context.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default);
+
     /// <summary>
     /// Returns when the function has ended its side, when the connection of either has broken, or when the token fires. A caller that only ends its own side still gets what the function has to say
     /// over HTTP/2; over HTTP/1.1 Kestrel takes it for one that has left.
     /// </summary>
-    public static async Task RunAsync(Stream caller, ITunnel tunnel, CancellationToken cancellationToken)
+    /// <param name="fromCaller">What the caller sends.</param>
+    /// <param name="toCaller">What it gets; the same stream where it has one for both.</param>
+    /// <param name="tunnel">The function.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task RunAsync(Stream fromCaller, Stream toCaller, ITunnel tunnel, CancellationToken cancellationToken)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var toFunction = ToFunctionAsync(caller, tunnel, end);
-        await ToCallerAsync(tunnel, caller, end).ConfigureAwait(false);
+        var toFunction = ToFunctionAsync(fromCaller, tunnel, end);
+        await ToCallerAsync(tunnel, toCaller, end).ConfigureAwait(false);
         await toFunction.ConfigureAwait(false);
     }
 

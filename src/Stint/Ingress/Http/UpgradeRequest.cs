@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Stint.Invocations;
 
@@ -52,13 +51,11 @@ internal sealed class UpgradeRequest
     {
         foreach (var (name, value) in headers)
             if (!NeedsTunnel || !(name.Equals(WebSocketAccept, StringComparison.OrdinalIgnoreCase) || HeaderSyntax.IsHopByHop(name))) response.Headers.Append(name, value);
-        var aborted = context.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
-        var stopping = context.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(aborted, stopping);
+        using var end = TunnelPump.EndOf(context);
         try
         {
             await using var caller = await _accept().ConfigureAwait(false);
-            await TunnelPump.RunAsync(caller, tunnel, end.Token).ConfigureAwait(false);
+            await TunnelPump.RunAsync(caller, caller, tunnel, end.Token).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException)
         {

@@ -26,10 +26,15 @@ internal sealed partial class MeasuredWorkers : IAsyncDisposable
         _loop = Task.Run(RunAsync);
     }
 
+    /// <summary>How many machines the server knew when it was asked last; null while workers are taken at their own word.</summary>
+    public int? Machines => Recent?.Workers.Count;
+
+    private Reading? Recent => _reading is { } reading && _time.GetElapsedTime(reading.At) <= Age ? reading : null;
+
     /// <summary>A worker with its memory as it was measured; what the server does not know is not known, as in FunLess. The worker itself when the server has not answered for half a minute.</summary>
     public WorkerSnapshot Over(WorkerSnapshot worker)
     {
-        if (_reading is not { } reading || _time.GetElapsedTime(reading.At) > Age) return worker;
+        if (Recent is not { } reading) return worker;
         return reading.Workers.TryGetValue(worker.Name, out var measured) ? measured.Over(worker) : worker with { Memory = null };
     }
 

@@ -33,8 +33,11 @@ internal sealed class BalancedCalls : IAsyncDisposable
     /// <summary>Calls that were answered so far.</summary>
     public int Answered => Volatile.Read(ref _answered);
 
-    /// <summary>How each of the others ended.</summary>
+    /// <summary>How and when each of the others ended.</summary>
     public IReadOnlyCollection<string> Failures => _failures;
+
+    /// <summary>Fails with how and when each of the others ended.</summary>
+    public void RequireNoFailures() => Assert.True(_failures.IsEmpty, string.Join('\n', _failures));
 
     /// <summary>One more gateway.</summary>
     public void Add(Machine machine, StintDaemon daemon) => _gateways[daemon] = new Gateway(_from.Client(new Uri($"http://{machine.Address}:{daemon.HttpPort}/")), daemon, _stop.Token);
@@ -91,7 +94,7 @@ internal sealed class BalancedCalls : IAsyncDisposable
             using var answer = await gateway.Client.SendAsync(request);
             var text = await answer.Content.ReadAsStringAsync();
             if (answer.StatusCode == HttpStatusCode.OK && (!hasBody || text == body)) Interlocked.Increment(ref _answered);
-            else _failures.Enqueue($"{(int)answer.StatusCode} {text}");
+            else Failed($"{(int)answer.StatusCode} {text}");
             return true;
         }
         catch (HttpRequestException refused) when (refused.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused })
@@ -101,7 +104,7 @@ internal sealed class BalancedCalls : IAsyncDisposable
         }
         catch (Exception failure) when (failure is HttpRequestException or OperationCanceledException or IOException)
         {
-            _failures.Enqueue(failure.ToString());
+            Failed(failure.ToString());
             return true;
         }
         finally
@@ -109,6 +112,8 @@ internal sealed class BalancedCalls : IAsyncDisposable
             gateway.Ended();
         }
     }
+
+    private void Failed(string how) => _failures.Enqueue(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{how} (at {TimeProvider.System.GetUtcNow():HH:mm:ss.fff})"));
 
     /// <summary>A gateway as the load balancer sees it.</summary>
     private sealed class Gateway : IAsyncDisposable

@@ -62,6 +62,7 @@ public sealed class MachineNetwork : IAsyncLifetime, IDisposable
         _postgres?.Dispose();
         foreach (var machine in _machines) machine.Dispose();
         _wire?.Dispose();
+        Clock.RemoveLeftovers();
     }
 
     /// <summary>One more machine; it goes with the network, or before.</summary>

@@ -33,6 +33,32 @@ public sealed class NodeTests(TestPostgres postgres) : IDisposable
     }
 
     [Fact]
+    public async Task A_machine_that_was_started_again_has_its_name_at_once_and_of_two_with_one_key_the_later_start_has_it()
+    {
+        await using var store = await postgres.OpenStoreAsync();
+        using var authority = ClusterAuthority.Create(TimeProvider.System.GetUtcNow());
+        await store.Authority.NoteAsync(authority.Issue("one", NodeRole.Worker, NodeIdentity.Request(Path.Combine(_folder, "one"), "one"), TimeProvider.System.GetUtcNow()), default);
+        Assert.True(await IsInAsync("first", "mine", 1000));
+        // Another machine of that name, which nobody could have made while this one is alive; and one that does not say.
+        Assert.False(await IsInAsync("other", "another", 2000));
+        Assert.False(await IsInAsync("older", "", 0));
+        // The same one, started again; the run before, if it lives after all, hears that it is not among them, however often it says so.
+        Assert.True(await IsInAsync("second", "mine", 2000));
+        Assert.False(await IsInAsync("first", "mine", 1000));
+        Assert.False(await IsInAsync("first", "mine", 1000));
+        Assert.True(await IsInAsync("second", "mine", 2000));
+        Assert.Equal("second", Assert.Single(await store.Nodes.ListAsync(default)).Node.Instance);
+        // Its certificate was renewed, and its program is an older one for a while: names are as before.
+        Assert.False(await IsInAsync("third", "", 0));
+        // Two of which nobody knows the key are not the same one.
+        await store.UseAsync(connection => connection.ExecuteAsync("update stint.node set key = '', started = 0", [], default), default);
+        Assert.False(await IsInAsync("third", "", 3000));
+
+        async Task<bool> IsInAsync(string instance, string key, long started) =>
+            (await store.Nodes.RenewAllAsync([Entry("one", instance) with { Key = key, Started = started }], Long, default)).Count == 0;
+    }
+
+    [Fact]
     public async Task A_machine_learns_with_its_next_renewal_that_it_is_to_drain()
     {
         await using var store = await postgres.OpenStoreAsync();
@@ -87,8 +113,8 @@ public sealed class NodeTests(TestPostgres postgres) : IDisposable
     {
         await using var store = await postgres.OpenStoreAsync();
         using var authority = ClusterAuthority.Create(TimeProvider.System.GetUtcNow());
-        var one = authority.Issue("one", NodeIdentity.Request(Path.Combine(_folder, "one"), "one"), TimeProvider.System.GetUtcNow());
-        var two = authority.Issue("two", NodeIdentity.Request(Path.Combine(_folder, "two"), "two"), TimeProvider.System.GetUtcNow());
+        var one = authority.Issue("one", NodeRole.Worker, NodeIdentity.Request(Path.Combine(_folder, "one"), "one"), TimeProvider.System.GetUtcNow());
+        var two = authority.Issue("two", NodeRole.Worker, NodeIdentity.Request(Path.Combine(_folder, "two"), "two"), TimeProvider.System.GetUtcNow());
         await store.Authority.NoteAsync(one, default);
         var noted = await store.Authority.NoteAsync(two, default);
         await store.Nodes.RenewAsync(Entry("one", "first"), Long, default);

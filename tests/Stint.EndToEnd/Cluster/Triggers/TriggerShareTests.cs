@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Stint.Cluster.Nodes;
 using Stint.Cluster.Store;
 using Stint.Cluster.Triggers;
 using Stint.EndToEnd.Fixtures;
@@ -105,12 +106,49 @@ public sealed class TriggerShareTests(TestPostgres postgres)
         Assert.Equal(first + TimeSpan.FromHours(1), await one.BeginAsync("k", "f", first + TimeSpan.FromHours(1)));
     }
 
+    [Fact]
+    public async Task A_gateway_without_an_MQTT_library_leaves_events_to_others_while_there_are_any()
+    {
+        await using var store = await postgres.OpenStoreAsync();
+        await EnterAsync(store, "lacks", new NodeReport { Version = "1", LacksMqtt = true });
+        await EnterAsync(store, "has", new NodeReport { Version = "1" });
+        await using var lacks = Share(store, "lacks");
+        await using var has = Share(store, "has");
+        lacks.Begin();
+        has.Begin();
+        await Retry.UntilAsync("the one that can has all of them", () => has.Count == TriggerShare.Slots);
+        Assert.Equal(0, lacks.Count);
+        // Schedules need none.
+        await LeaveAsync(store, "has");
+        await has.DisposeAsync();
+        await Retry.UntilAsync("the other has them", () => lacks.Count == TriggerShare.Slots);
+    }
+
+    [Fact]
+    public async Task Schedules_of_functions_that_were_removed_while_nobody_looked_are_forgotten()
+    {
+        await using var store = await postgres.OpenStoreAsync();
+        await EnterAsync(store, "a");
+        await store.UseAsync(connection => connection.ExecuteAsync(
+            """
+            insert into stint.blob (hash, size) values (repeat('a', 64), 0);
+            insert into stint.function (module, name, version, hash, is_flat, change) values ('_', 'here', 1, repeat('a', 64), true, 1), ('m', 'here', 1, repeat('a', 64), true, 2), ('_', 'gone', 1, null, true, 3);
+            """, [], default), default);
+        var first = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000);
+        foreach (var function in (string[])["here", "here.m", "gone", "gone.m", "never"]) await store.Schedules.BeginAsync($"key of {function}", function, first, default);
+        await using var share = Share(store, "a");
+        share.Begin();
+        await Retry.UntilAsync("only those of functions are there", async () => (await store.UseAsync(connection => connection.RowsAsync(
+            "select function from stint.schedule order by function", [], static row => row.GetString(0), default), default)).SequenceEqual(["here", "here.m"]));
+    }
+
     private static bool IsDealt(IReadOnlyCollection<TriggerShare> shares) => Events.All(name => shares.Count(share => share.IsMine(name)) == 1) && shares.All(static share => share.Count > 0);
 
     private static TriggerShare Share(ClusterStore store, string name) => new(store, name, new StoreClock(TimeProvider.System), TimeProvider.System, NullLogger<TriggerShare>.Instance);
 
-    private static Task<int> EnterAsync(ClusterStore store, string name) => store.UseAsync(connection => connection.ExecuteAsync(
-        "insert into stint.node (name, instance, is_gateway, is_worker, addresses, labels, alive_until) values ($1, 'test', true, false, '', '{}', clock_timestamp() + interval '1 hour')", [Sql.Text(name)], default), default);
+    private static Task<int> EnterAsync(ClusterStore store, string name, NodeReport? report = null) => store.UseAsync(connection => connection.ExecuteAsync(
+        "insert into stint.node (name, instance, is_gateway, is_worker, addresses, labels, report, alive_until) values ($1, 'test', true, false, '', '{}', $2, clock_timestamp() + interval '1 hour')",
+        [Sql.Text(name), Sql.Text(report?.ToJson() ?? "{}")], default), default);
 
     private static Task<int> LeaveAsync(ClusterStore store, string name) => store.UseAsync(connection => connection.ExecuteAsync("delete from stint.node where name = $1", [Sql.Text(name)], default), default);
 }

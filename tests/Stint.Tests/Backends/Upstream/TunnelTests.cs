@@ -8,19 +8,36 @@ using Stint.Functions;
 namespace Stint.Tests.Backends.Upstream;
 
 /// <summary>WebSocket, and whatever else two sides agree on, through the whole way: client → endpoint → pool → upstream → server.</summary>
-public sealed class TunnelTests : IDisposable
+public sealed class TunnelTests : TunnelContract
 {
-    private static readonly FunctionSpec Spec = new() { ConcurrentRequests = 16, MaxInstances = 1, Timeout = TimeSpan.FromMilliseconds(500) };
+    /// <inheritdoc/>
+    protected override bool OnWorker => false;
+}
+
+/// <summary>What holds of tunnels wherever the function runs: on the machine that was called, or on a worker.</summary>
+public abstract class TunnelContract : IDisposable
+{
+    internal static readonly FunctionSpec Spec = new() { ConcurrentRequests = 16, MaxInstances = 1, Timeout = TimeSpan.FromMilliseconds(500) };
 
     private readonly CancellationTokenSource _limit = new(RawPeer.Limit);
 
-    public void Dispose() => _limit.Dispose();
+    /// <summary>Whether the function is on a worker.</summary>
+    protected abstract bool OnWorker { get; }
+
+    /// <summary>Ends a test that would hang.</summary>
+    protected CancellationToken Limit => _limit.Token;
+
+    public void Dispose()
+    {
+        _limit.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [InlineData(1), InlineData(2)]
     public async Task Messages_pass_both_ways_whatever_their_size_and_the_closing_too(int httpVersion)
     {
-        await using var rig = await ProxyRig.StartAsync(EchoAsync);
+        await using var rig = await StartAsync(EchoAsync);
         using var client = await ConnectAsync(rig, httpVersion, "chat");
         Assert.Equal("chat", client.SubProtocol);
         foreach (var size in (int[])[0, 1, 125, 126, 4096, 70_000, 1_000_000])
@@ -40,7 +57,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task A_tunnel_is_a_call_for_all_its_time_and_outlives_the_functions_timeout()
     {
-        await using var rig = await ProxyRig.StartAsync(EchoAsync, Spec);
+        await using var rig = await StartAsync(EchoAsync, Spec);
         using var client = await ConnectAsync(rig);
         // Longer than the timeout: another call passes it, on the same clock.
         using (var answer = await rig.Http.GetAsync("f/wait")) Assert.Equal(HttpStatusCode.GatewayTimeout, answer.StatusCode);
@@ -52,7 +69,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task A_function_that_does_not_agree_in_time_has_timed_out()
     {
-        await using var rig = await ProxyRig.StartAsync(static context => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted), Spec);
+        await using var rig = await StartAsync(static context => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted), Spec);
         using var client = new ClientWebSocket();
         await Assert.ThrowsAsync<WebSocketException>(() => client.ConnectAsync(Url(rig), _limit.Token));
         await Eventually.IsTrueAsync(() => InFlight(rig) == 0);
@@ -62,7 +79,7 @@ public sealed class TunnelTests : IDisposable
     [InlineData(1, 200), InlineData(1, 403), InlineData(2, 200), InlineData(2, 403)]
     public async Task A_function_may_refuse_by_an_ordinary_answer(int httpVersion, int status)
     {
-        await using var rig = await ProxyRig.StartAsync(async context =>
+        await using var rig = await StartAsync(async context =>
         {
             context.Response.StatusCode = status;
             await context.Response.WriteAsync("no");
@@ -77,7 +94,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task When_the_instance_dies_the_tunnel_ends()
     {
-        await using var rig = await ProxyRig.StartAsync(EchoAsync);
+        await using var rig = await StartAsync(EchoAsync);
         using var client = await ConnectAsync(rig);
         rig.Backend.Instances[0].Die("killed");
         await Assert.ThrowsAsync<WebSocketException>(() => ReceiveAsync(client));
@@ -87,7 +104,7 @@ public sealed class TunnelTests : IDisposable
     public async Task When_the_client_goes_without_a_word_the_server_is_told()
     {
         var ended = new TaskCompletionSource();
-        await using var rig = await ProxyRig.StartAsync(async context =>
+        await using var rig = await StartAsync(async context =>
         {
             try
             {
@@ -106,7 +123,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task A_new_version_leaves_a_tunnel_as_long_as_a_call_has_and_then_the_old_instance_goes()
     {
-        await using var rig = await ProxyRig.StartAsync(EchoAsync, Spec);
+        await using var rig = await StartAsync(EchoAsync, Spec);
         using var client = await ConnectAsync(rig);
         Assert.Null(await rig.Pool.Deploy(rig.Version(Spec, "v2")));
         await client.SendAsync("still"u8.ToArray(), WebSocketMessageType.Text, true, _limit.Token);
@@ -119,7 +136,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task A_daemon_that_stops_does_not_wait_for_tunnels()
     {
-        await using var rig = await ProxyRig.StartAsync(EchoAsync);
+        await using var rig = await StartAsync(EchoAsync);
         using var client = await ConnectAsync(rig);
         // Without an end of its own: the deadline is not what ends it.
         await rig.StopEndpointAsync(_limit.Token);
@@ -127,8 +144,9 @@ public sealed class TunnelTests : IDisposable
         await Assert.ThrowsAsync<WebSocketException>(() => ReceiveAsync(client));
     }
 
-    [Fact]
-    public async Task Any_protocol_passes_from_its_first_bytes_to_the_servers_last_words()
+    [Theory]
+    [InlineData("GET"), InlineData("POST")]
+    public async Task Any_protocol_passes_from_its_first_bytes_to_the_servers_last_words(string method)
     {
         await using var server = new RawServer(static async peer =>
         {
@@ -140,11 +158,11 @@ public sealed class TunnelTests : IDisposable
             Assert.Equal("hello\n", await peer.ReadThroughAsync("\n"));
             await peer.SendAsync("HELLO, AND BYE\n");
         });
-        await using var rig = await ProxyRig.StartAsync(server);
+        await using var rig = await ProxyRig.StartAsync(server, onWorker: OnWorker);
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, rig.Address.Port, _limit.Token);
         var stream = client.GetStream();
-        await stream.WriteAsync("GET /f HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: shout/1\r\n\r\nhello\n"u8.ToArray(), _limit.Token);
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"{method} /f HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: shout/1\r\n\r\nhello\n"), _limit.Token);
         var all = await new StreamReader(stream).ReadToEndAsync(_limit.Token);
         Assert.StartsWith("HTTP/1.1 101 Switching Protocols\r\n", all, StringComparison.Ordinal);
         Assert.Contains("Upgrade: shout/1\r\n", all, StringComparison.Ordinal);
@@ -155,7 +173,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task UniFaas_endpoint_passes_them_too()
     {
-        await using var rig = await ProxyRig.StartAsync(EchoAsync, dialect: new UniFaasDialect());
+        await using var rig = await ProxyRig.StartAsync(EchoAsync, dialect: new UniFaasDialect(), onWorker: OnWorker);
         using var client = new ClientWebSocket();
         await client.ConnectAsync(new UriBuilder(rig.Address) { Scheme = "ws", Path = "/invoke/f/echo" }.Uri, _limit.Token);
         await client.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, _limit.Token);
@@ -165,7 +183,7 @@ public sealed class TunnelTests : IDisposable
     [Fact]
     public async Task Http2_by_upgrade_is_not_asked_for()
     {
-        await using var rig = await ProxyRig.StartAsync(static context => context.Response.WriteAsync($"[{context.Request.Headers.Upgrade}{context.Request.Headers.Connection}{context.Request.Headers["HTTP2-Settings"]}]"));
+        await using var rig = await StartAsync(static context => context.Response.WriteAsync($"[{context.Request.Headers.Upgrade}{context.Request.Headers.Connection}{context.Request.Headers["HTTP2-Settings"]}]"));
         using var request = new HttpRequestMessage(HttpMethod.Get, "f") { Headers = { { "Connection", "Upgrade, HTTP2-Settings" }, { "Upgrade", "h2c" }, { "HTTP2-Settings", "AAMAAABk" } } };
         using var answer = await rig.Http.SendAsync(request);
         Assert.Equal("[]", await answer.Content.ReadAsStringAsync());
@@ -191,7 +209,7 @@ public sealed class TunnelTests : IDisposable
                 while (received < total) received += (await socket.ReceiveAsync(bytes, _limit.Token)).Count;
                 return received;
             }
-            await using var rig = await ProxyRig.StartAsync(async context =>
+            await using var rig = await StartAsync(async context =>
             {
                 using var socket = await context.WebSockets.AcceptWebSocketAsync();
                 if (fromServer) await SendAllAsync(socket);
@@ -215,11 +233,13 @@ public sealed class TunnelTests : IDisposable
         }
     }
 
-    private static int InFlight(ProxyRig rig) => rig.Pool.Describe().Instances.Sum(static instance => instance.InFlight);
+    private Task<ProxyRig> StartAsync(RequestDelegate serve, FunctionSpec? spec = null) => ProxyRig.StartAsync(serve, spec, onWorker: OnWorker);
+
+    private protected static int InFlight(ProxyRig rig) => rig.Pool.Describe().Instances.Sum(static instance => instance.InFlight);
 
     private static Uri Url(ProxyRig rig) => new UriBuilder(rig.Address) { Scheme = "ws", Path = "/f/echo" }.Uri;
 
-    private async Task<ClientWebSocket> ConnectAsync(ProxyRig rig, int httpVersion = 1, string? subProtocol = null)
+    private protected async Task<ClientWebSocket> ConnectAsync(ProxyRig rig, int httpVersion = 1, string? subProtocol = null)
     {
         var client = new ClientWebSocket();
         if (subProtocol is not null) client.Options.AddSubProtocol(subProtocol);
@@ -234,7 +254,7 @@ public sealed class TunnelTests : IDisposable
         return client.ConnectAsync(Url(rig), rig.Http, _limit.Token);
     }
 
-    private async Task<byte[]> ReceiveAsync(WebSocket client)
+    private protected async Task<byte[]> ReceiveAsync(WebSocket client)
     {
         var message = new MemoryStream();
         var buffer = new byte[4096];
@@ -246,7 +266,7 @@ public sealed class TunnelTests : IDisposable
         }
     }
 
-    private static async Task EchoAsync(HttpContext context)
+    private protected static async Task EchoAsync(HttpContext context)
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {

@@ -76,8 +76,52 @@ public sealed class CallPlacerTests
             await ReplyWire.WriteAsync(request.Context, reply, "1 0 1000");
         }, warm: 1);
         Assert.Equal(Here, await CallAsync(world.Placer(), warm: 0));
-        // Both: the last one's answer. The gateway was thought to be warm.
-        Assert.Equal("full there", await CallAsync(world.Placer(), warm: 1, run: static _ => new(Reply.Overload(Outcome.Shed, "full here", TimeSpan.FromSeconds(1)))));
+        // Both: the last one's answer, which is that of the one where it would have waited. The gateway was thought to be warm.
+        Assert.Equal("full here", await CallAsync(world.Placer(), warm: 1, run: static _ => new(Reply.Overload(Outcome.Shed, "full here", TimeSpan.FromSeconds(1)))));
+    }
+
+    [Fact]
+    public async Task What_would_have_to_wait_goes_on_to_the_next_machine_and_waits_when_there_is_none_where_it_need_not()
+    {
+        var waits = new List<string>();
+        await using var world = await World.StartAsync(request =>
+        {
+            var wait = request.Headers[NodeHeaders.Wait].ToString();
+            waits.Add(wait);
+            return wait.Length > 0 ? ReplyWire.RefuseAsync(request.Context, NodeHeaders.RefusedBusy, "full there", load: "1 0 3000") : Answered(request);
+        }, warm: 1);
+        // It was thought to have a free instance; then it might have started one; then this machine did.
+        Assert.Equal(Here, await CallAsync(world.Placer(), warm: 0));
+        Assert.Contains(NodeHeaders.NoWait, waits);
+        // Full everywhere: it waits at one of the two.
+        var waitsHere = new List<CallWait>();
+        var answer = await CallAsync(world.Placer(), warm: 0, run: call =>
+        {
+            waitsHere.Add(call.Wait);
+            return call.Wait == CallWait.InQueue ? RunHere(call) : new(Reply.Overload(Outcome.Shed, "full here", TimeSpan.FromSeconds(1)));
+        });
+        Assert.Contains(answer, (string[])[Here, "there"]);
+        Assert.Contains(CallWait.ForStart, waitsHere);
+        Assert.Equal(answer == Here ? 1 : 0, waitsHere.Count(static wait => wait == CallWait.InQueue));
+        // The only one there is is not asked twice.
+        await world.ReportAsync(warm: 0);
+        waits.Clear();
+        Assert.Equal("there", await CallAsync(world.Placer(isWorker: false), warm: 0));
+        Assert.Equal([""], waits);
+    }
+
+    [Fact]
+    public async Task A_call_that_was_lost_before_it_began_runs_elsewhere()
+    {
+        await using var world = await World.StartAsync(static request =>
+        {
+            request.Context.GetRequiredFeature<IHttpRequestLifetimeFeature>().Abort();
+            return Task.CompletedTask;
+        });
+        var script = AppScriptReader.Read("- default:\n    - workers: [callee]\n    - workers: [here]\n", out var problems);
+        Assert.Empty(problems);
+        Assert.Equal(Here, await CallAsync(world.Placer(script: script), warm: 0, "POST", script: "mine"));
+        Assert.Equal(1, world.Calls);
     }
 
     [Fact]
@@ -107,6 +151,21 @@ public sealed class CallPlacerTests
         // It has come back, at another address.
         await world.ReportAsync(warm: 1, instance: "3");
         Assert.Equal("there", await CallAsync(world.Placer(isWorker: false), warm: 0));
+    }
+
+    [Fact]
+    public async Task A_WebSocket_is_placed_as_any_other_call_and_a_worker_that_does_not_know_of_them_runs_nothing()
+    {
+        await using var world = await World.StartAsync(Answered, warm: 1);
+        Assert.Equal(Here, await CallAsync(world.Placer(), warm: 1, "GET", upgrade: "websocket"));
+        Assert.Equal(Here, await CallAsync(world.Placer(), warm: 0, "GET", upgrade: "websocket"));
+        Assert.Contains("callee did not take the call", await CallAsync(world.Placer(isWorker: false), warm: 0, "GET", upgrade: "websocket"), StringComparison.Ordinal);
+        Assert.Equal(0, world.Calls);
+        // Other calls are still its own. (The refused ones have been counted as calls that took its warm instance.)
+        await world.ReportAsync(warm: 1);
+        Assert.Equal("there", await CallAsync(world.Placer(), warm: 0, "GET"));
+        await using var newer = await World.StartAsync(Answered, warm: 1, path: TunnelWire.Target);
+        Assert.Equal("there", await CallAsync(newer.Placer(), warm: 0, "GET", upgrade: "websocket"));
     }
 
     [Theory]
@@ -148,9 +207,9 @@ public sealed class CallPlacerTests
     }
 
     /// <summary>The answer's body, or its error.</summary>
-    private async Task<string> CallAsync(CallPlacer placer, int warm, string method = "POST", string? script = null, Func<Invocation, ValueTask<Reply>>? run = null)
+    private async Task<string> CallAsync(CallPlacer placer, int warm, string method = "POST", string? script = null, Func<Invocation, ValueTask<Reply>>? run = null, string? upgrade = null)
     {
-        var call = new Invocation { Function = Name, CallId = "1", Method = method, Script = script, Body = new ReadOnlySequence<byte>("body"u8.ToArray()) };
+        var call = new Invocation { Function = Name, CallId = "1", Method = method, Script = script, Upgrade = upgrade, Body = upgrade is null ? new ReadOnlySequence<byte>("body"u8.ToArray()) : default };
         using var reply = await placer.InvokeAsync(call, Version, warm, run ?? RunHere);
         return reply.Error ?? System.Text.Encoding.UTF8.GetString(reply.Body.Span);
     }
@@ -173,12 +232,12 @@ public sealed class CallPlacerTests
 
         public int Calls { get; private set; }
 
-        public static async Task<World> StartAsync(Func<NodeRequest, Task> answer, int warm = 0)
+        public static async Task<World> StartAsync(Func<NodeRequest, Task> answer, int warm = 0, string path = CallWire.Target)
         {
             World? world = null;
             var pair = await NodePair.StartAsync(new Dictionary<string, NodeHandler>
             {
-                [CallWire.Target] = request =>
+                [path] = request =>
                 {
                     world!.Calls++;
                     return answer(request);
@@ -193,10 +252,10 @@ public sealed class CallPlacerTests
         public Task<(bool IsDraining, bool IsTaken)> ReportAsync(int warm, string? address = null, string instance = "1")
         {
             var report = new NodeReport { Version = "", MemoryMiB = 4000, AvailableMiB = 3000, Processors = 2, Warm = warm > 0 ? new Dictionary<string, int> { ["echo"] = warm } : [] };
-            return Directory.ReportAsync("callee", new WorkerReport(instance, address ?? $"127.0.0.1:{_pair.Address.Port}", [], report.ToJson(), IsLeaving: false), default);
+            return Directory.ReportAsync("callee", "", new WorkerReport(instance, address ?? $"127.0.0.1:{_pair.Address.Port}", [], report.ToJson(), IsLeaving: false), default);
         }
 
-        public Task<(bool IsDraining, bool IsTaken)> LeaveAsync() => Directory.ReportAsync("callee", new WorkerReport("1", "", [], "{}", IsLeaving: true), default);
+        public Task<(bool IsDraining, bool IsTaken)> LeaveAsync() => Directory.ReportAsync("callee", "", new WorkerReport("1", "", [], "{}", IsLeaving: true), default);
 
         public async Task ReachableAsync()
         {

@@ -49,6 +49,24 @@ public sealed class NodeTlsTests : IDisposable
         Assert.NotNull(await MeetAsync(Tls(one).ToNode("stranger"), stranger));
     }
 
+    [Theory]
+    [InlineData(NodeRole.Worker, NodeRole.Gateway, true)]
+    [InlineData(NodeRole.Worker, NodeRole.Worker, false)]
+    // Of a program that knew no roles: good for a machine that has none itself, and no gateway to one that has.
+    [InlineData(NodeRole.Worker, null, false)]
+    [InlineData(null, null, true)]
+    [InlineData(null, NodeRole.Gateway, true)]
+    [InlineData(null, NodeRole.Worker, false)]
+    internal async Task A_gateway_that_is_known_by_its_address_only_must_be_one(NodeRole? own, NodeRole? other, bool isTaken)
+    {
+        var (one, _) = Join("one", role: own);
+        var (two, _) = Join("two", role: other);
+        string? said = null;
+        var problem = await MeetAsync(new NodeTls(one, _revoked.Contains).ToGateway(reason => said = reason), two);
+        Assert.Equal(isTaken, problem is null);
+        Assert.Equal(isTaken ? null : $"the machine there, two, is no gateway: its certificate is {(other is null ? "not a gateway's" : "a worker's")}", said);
+    }
+
     [Fact]
     public async Task A_client_without_a_certificate_is_refused()
     {
@@ -74,10 +92,10 @@ public sealed class NodeTlsTests : IDisposable
     {
         var now = TimeProvider.System.GetUtcNow();
         using var authority = ClusterAuthority.Create(now - TimeSpan.FromDays(200));
-        Assert.Contains("not accepted", Judge(authority.Issue("old", Request("old"), now - ClusterAuthority.NodeLifetime - TimeSpan.FromMinutes(1)), authority), StringComparison.Ordinal);
-        Assert.Null(Judge(authority.Issue("young", Request("young"), now - ClusterAuthority.NodeLifetime + TimeSpan.FromHours(1)), authority));
-        Assert.Null(Judge(_authority.Issue("behind", Request("behind"), now - TimeSpan.FromHours(1))));
-        Assert.Null(Judge(_authority.Issue("ahead", Request("ahead"), now + TimeSpan.FromHours(1))));
+        Assert.Contains("not accepted", Judge(authority.Issue("old", NodeRole.Worker, Request("old"), now - ClusterAuthority.NodeLifetime - TimeSpan.FromMinutes(1)), authority), StringComparison.Ordinal);
+        Assert.Null(Judge(authority.Issue("young", NodeRole.Worker, Request("young"), now - ClusterAuthority.NodeLifetime + TimeSpan.FromHours(1)), authority));
+        Assert.Null(Judge(_authority.Issue("behind", NodeRole.Worker, Request("behind"), now - TimeSpan.FromHours(1))));
+        Assert.Null(Judge(_authority.Issue("ahead", NodeRole.Worker, Request("ahead"), now + TimeSpan.FromHours(1))));
     }
 
     [Fact]
@@ -89,7 +107,7 @@ public sealed class NodeTlsTests : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName("evil.node.stint");
         request.CertificateExtensions.Add(names.Build());
-        using var certificate = X509CertificateLoader.LoadCertificate(_authority.Issue("good", request.CreateSigningRequest(), TimeProvider.System.GetUtcNow()).Bytes);
+        using var certificate = X509CertificateLoader.LoadCertificate(_authority.Issue("good", NodeRole.Worker, request.CreateSigningRequest(), TimeProvider.System.GetUtcNow()).Bytes);
         Assert.Equal("good", NodeName.Of(certificate));
         Assert.Equal("CN=good.node.stint", certificate.Subject);
         Assert.False(certificate.Extensions.OfType<X509BasicConstraintsExtension>().Single().CertificateAuthority);
@@ -120,7 +138,7 @@ public sealed class NodeTlsTests : IDisposable
         using var p384 = ECDsa.Create(ECCurve.NamedCurves.nistP384);
         foreach (var bad in (byte[][])[[], [1, 2, 3], good[..^3], altered,
             new CertificateRequest("CN=x", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSigningRequest(), new CertificateRequest("CN=x", p384, HashAlgorithmName.SHA256).CreateSigningRequest()])
-            Assert.ThrowsAny<CryptographicException>(() => _authority.Issue("one", bad, TimeProvider.System.GetUtcNow()));
+            Assert.ThrowsAny<CryptographicException>(() => _authority.Issue("one", NodeRole.Worker, bad, TimeProvider.System.GetUtcNow()));
     }
 
     [Fact]
@@ -128,7 +146,7 @@ public sealed class NodeTlsTests : IDisposable
     {
         using var again = ClusterAuthority.Load(_authority.CertificateBytes, _authority.ExportKey());
         Assert.Equal(_authority.Fingerprint, again.Fingerprint);
-        Assert.Null(Judge(again.Issue("one", Request("one"), TimeProvider.System.GetUtcNow())));
+        Assert.Null(Judge(again.Issue("one", NodeRole.Worker, Request("one"), TimeProvider.System.GetUtcNow())));
         using var other = ClusterAuthority.Create(TimeProvider.System.GetUtcNow());
         Assert.ThrowsAny<CryptographicException>(() => ClusterAuthority.Load(_authority.CertificateBytes, other.ExportKey()));
     }
@@ -139,10 +157,10 @@ public sealed class NodeTlsTests : IDisposable
         using var other = ClusterAuthority.Create(TimeProvider.System.GetUtcNow());
         var now = TimeProvider.System.GetUtcNow();
         var folder = Path.Combine(_folder, "one");
-        var issued = _authority.Issue("one", NodeIdentity.Request(folder, "one"), now);
+        var issued = _authority.Issue("one", NodeRole.Worker, NodeIdentity.Request(folder, "one"), now);
         Assert.Throws<CryptographicException>(() => NodeIdentity.Accept(folder, issued.Bytes, other.CertificateBytes, _authority.Fingerprint));
-        Assert.Throws<CryptographicException>(() => NodeIdentity.Accept(folder, other.Issue("one", NodeIdentity.Request(folder, "one"), now).Bytes, _authority.CertificateBytes, _authority.Fingerprint));
-        Assert.Throws<CryptographicException>(() => NodeIdentity.Accept(folder, _authority.Issue("one", Request("two"), now).Bytes, _authority.CertificateBytes, _authority.Fingerprint));
+        Assert.Throws<CryptographicException>(() => NodeIdentity.Accept(folder, other.Issue("one", NodeRole.Worker, NodeIdentity.Request(folder, "one"), now).Bytes, _authority.CertificateBytes, _authority.Fingerprint));
+        Assert.Throws<CryptographicException>(() => NodeIdentity.Accept(folder, _authority.Issue("one", NodeRole.Worker, Request("two"), now).Bytes, _authority.CertificateBytes, _authority.Fingerprint));
         Assert.Null(NodeIdentity.Load(folder));
         using var accepted = NodeIdentity.Accept(folder, issued.Bytes, _authority.CertificateBytes, _authority.Fingerprint);
         using var loaded = NodeIdentity.Load(folder)!;
@@ -151,11 +169,11 @@ public sealed class NodeTlsTests : IDisposable
         Assert.All(Directory.GetFiles(folder), static file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
     }
 
-    private (NodeIdentity Identity, string Serial) Join(string name, ClusterAuthority? authority = null)
+    private (NodeIdentity Identity, string Serial) Join(string name, ClusterAuthority? authority = null, NodeRole? role = NodeRole.Worker)
     {
         authority ??= _authority;
         var folder = Path.Combine(_folder, name);
-        var issued = authority.Issue(name, NodeIdentity.Request(folder, name), TimeProvider.System.GetUtcNow());
+        var issued = authority.Issue(name, role, NodeIdentity.Request(folder, name), TimeProvider.System.GetUtcNow());
         var identity = NodeIdentity.Accept(folder, issued.Bytes, authority.CertificateBytes, authority.Fingerprint);
         _identities.Add(identity);
         Assert.Equal(issued.Serial, identity.Certificate.SerialNumber.ToLowerInvariant());

@@ -30,7 +30,7 @@ public sealed class CallWireTests
             var function = CallWire.ReadVersion(request.Headers, out version);
             var read = await request.Context.GetRequiredFeature<IRequestBodyPipeFeature>().Reader.ReadAtLeastAsync(5);
             body = Encoding.UTF8.GetString(read.Buffer.ToArray());
-            arrived = CallWire.Read(request.Headers, function, read.Buffer, null, TimeSpan.FromMilliseconds(200), request.Aborted);
+            arrived = CallWire.Read(request.Headers, function, read.Buffer, null, null, TimeSpan.FromMilliseconds(200), request.Aborted);
             using var reply = Reply.Answer(200, HeaderList.None, default);
             await ReplyWire.WriteAsync(request.Context, reply, "0 0 0");
         });
@@ -159,9 +159,9 @@ public sealed class CallWireTests
         {
             [NodeHeaders.Function] = "echo", [NodeHeaders.Hash] = new string('a', 64), [NodeHeaders.Change] = "1", [NodeHeaders.Method] = "POST",
         };
-        CallWire.Read(headers, CallWire.ReadVersion(headers, out _), default, null, TimeSpan.Zero, default);
+        CallWire.Read(headers, CallWire.ReadVersion(headers, out _), default, null, null, TimeSpan.Zero, default);
         headers[header] = value;
-        Assert.Throws<NodeProtocolException>(() => CallWire.Read(headers, CallWire.ReadVersion(headers, out _), default, null, TimeSpan.Zero, default));
+        Assert.Throws<NodeProtocolException>(() => CallWire.Read(headers, CallWire.ReadVersion(headers, out _), default, null, null, TimeSpan.Zero, default));
     }
 
     [Fact]
@@ -172,7 +172,7 @@ public sealed class CallWireTests
             [NodeHeaders.Function] = "echo", [NodeHeaders.Hash] = new string('a', 64), [NodeHeaders.Change] = "1", [NodeHeaders.Method] = "POST",
             ["f-transfer-encoding"] = "chunked", ["f-"] = "nothing", ["f-x-one"] = "1", ["x-other"] = "not the call's", ["stint-of-a-newer-version"] = "ignored",
         };
-        Assert.Equal([new("X-One", "1")], CallWire.Read(headers, CallWire.ReadVersion(headers, out _), default, null, TimeSpan.Zero, default).Headers);
+        Assert.Equal([new("X-One", "1")], CallWire.Read(headers, CallWire.ReadVersion(headers, out _), default, null, null, TimeSpan.Zero, default).Headers);
     }
 
     private static FunctionName Name => FunctionName.TryParse("echo", out var name) ? name : default;

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Stint.Cluster.Identity;
 using Stint.Cluster.Joining;
 using Stint.Cluster.Transport;
 using Stint.Cluster.Workers;
@@ -12,7 +13,7 @@ public sealed class NodeEndpointTests
     public async Task A_stranger_may_ask_what_is_open_and_nothing_else()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/open/hello", "/secret"));
-        using var stranger = NodeLink.ToStranger(pair.Address, static (_, certificate, _, _) => certificate is not null);
+        using var stranger = NodeLink.ToStranger(pair.Address, static _ => null);
         Assert.Equal(200, (await NodePair.SendAsync(stranger, "/open/hello")).Status);
         var refused = await NodePair.SendAsync(stranger, "/secret");
         Assert.Equal(403, refused.Status);
@@ -26,7 +27,7 @@ public sealed class NodeEndpointTests
     public async Task Where_nothing_is_open_a_stranger_is_not_even_connected()
     {
         await using var pair = await NodePair.StartAsync(Handlers("/secret"));
-        using var stranger = NodeLink.ToStranger(pair.Address, static (_, certificate, _, _) => certificate is not null);
+        using var stranger = NodeLink.ToStranger(pair.Address, static _ => null);
         await Assert.ThrowsAsync<HttpRequestException>(() => NodePair.SendAsync(stranger, "/secret"));
     }
 
@@ -53,6 +54,34 @@ public sealed class NodeEndpointTests
         await Assert.ThrowsAsync<HttpRequestException>(() => NodePair.SendAsync(other, "/secret"));
     }
 
+    [Theory]
+    // A worker's endpoint.
+    [InlineData(NodeRole.Gateway, NodeRole.Worker, NodeRole.Gateway, 200)]
+    [InlineData(NodeRole.Worker, NodeRole.Worker, NodeRole.Gateway, 403)]
+    [InlineData(null, NodeRole.Worker, NodeRole.Gateway, 403)]
+    // A gateway's.
+    [InlineData(NodeRole.Worker, NodeRole.Gateway, NodeRole.Worker, 200)]
+    [InlineData(NodeRole.Gateway, NodeRole.Gateway, NodeRole.Worker, 403)]
+    [InlineData(null, NodeRole.Gateway, NodeRole.Worker, 200)]
+    // Machines whose certificates are from before there were roles: as it was, but what has a role has it.
+    [InlineData(null, null, NodeRole.Gateway, 200)]
+    [InlineData(NodeRole.Worker, null, NodeRole.Gateway, 403)]
+    [InlineData(NodeRole.Gateway, null, NodeRole.Gateway, 200)]
+    [InlineData(null, null, NodeRole.Worker, 200)]
+    [InlineData(NodeRole.Worker, null, NodeRole.Worker, 200)]
+    internal async Task A_worker_answers_gateways_and_a_gateway_workers(NodeRole? caller, NodeRole? own, NodeRole admits, int status)
+    {
+        // A gateway's endpoint has something that is open to all; that it stays.
+        await using var pair = await NodePair.StartAsync(Handlers(admits is NodeRole.Worker ? ["/open/hello", "/x"] : ["/x"]), caller, own, admits);
+        using var link = pair.Link();
+        var answer = await NodePair.SendAsync(link, "/x");
+        Assert.Equal(status, answer.Status);
+        if (status == 403) Assert.Equal($"this machine is a {(admits is NodeRole.Gateway ? "worker, which answers gateways only; the certificate of caller is not a gateway's" : "gateway, which answers workers only; the certificate of caller is not a worker's")}", answer.Body);
+        // Nor does it learn what there is.
+        Assert.Equal(status == 200 ? 404 : 403, (await NodePair.SendAsync(link, "/of-the-future")).Status);
+        if (admits is NodeRole.Worker) Assert.Equal(200, (await NodePair.SendAsync(link, "/open/hello")).Status);
+    }
+
     [Fact]
     public async Task Another_machine_at_the_address_is_not_spoken_to()
     {
@@ -67,7 +96,7 @@ public sealed class NodeEndpointTests
     {
         await using var pair = await NodePair.StartAsync(new Dictionary<string, NodeHandler> { ["/who"] = static request => NodeDialogue.WriteAsync(request, new AuthorityAnswer(System.Text.Encoding.ASCII.GetBytes(request.Node)), NodeMessages.Default.AuthorityAnswer) });
         using var link = pair.Link();
-        pair.Caller.Renew(pair.Join("renewed").Credentials.Identity);
+        pair.Caller.Renew(pair.Join("renewed", NodeRole.Gateway).Credentials.Identity);
         var answer = await NodeDialogue.AskAsync(link, "/who", new Ping(), NodeMessages.Default.Ping, NodeMessages.Default.AuthorityAnswer, default);
         Assert.Equal("renewed"u8.ToArray(), answer.Authority);
     }

@@ -1,9 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Stint.Dialects.FunLess;
-using Stint.Hosting;
 using Stint.Invocations;
-using Stint.Scheduling;
 
 namespace Stint.Tests.Dialects.FunLess;
 
@@ -59,15 +57,6 @@ public sealed class FunLessCallsTests
     public void No_outcome_is_without_a_word()
     {
         foreach (var outcome in Enum.GetValues<Outcome>()) Assert.InRange(FunLessCalls.Word(outcome, "why", isOwnError: false).Status, 400, 599);
-    }
-
-    [Fact]
-    public void Memory_is_what_the_kernel_says()
-    {
-        Assert.Equal(new WorkerMemory(2048, 4096), LocalWorker.ReadMemory(["MemTotal:       4 kB", "MemFree: 1 kB", "MemAvailable:   2 kB"]));
-        Assert.Null(LocalWorker.ReadMemory(["MemTotal:       4 kB", "MemFree: 1 kB"]));
-        Assert.Null(LocalWorker.ReadMemory(["MemTotal: many kB", "MemAvailable: 2 kB"]));
-        Assert.NotNull(LocalWorker.ReadMemory(File.ReadLines("/proc/meminfo")));
     }
 
     private static void AssertData(byte[] result, string expected)
