@@ -44,7 +44,7 @@ internal sealed record FunctionSpec
     /// <summary><c>max-queue</c>: calls that may wait for an instance; more are refused at once.</summary>
     public int MaxQueue { get; init; } = 1000;
 
-    /// <summary><c>queue-timeout</c> (seconds): the longest a call waits for an instance.</summary>
+    /// <summary><c>queue-timeout</c> (seconds): the longest a call waits for an instance; when it was not set, a call whose instance is being started waits for that one's start besides.</summary>
     // A machine's boot is part of its first call's wait; when it fails, the call is to hear why.
     public TimeSpan QueueTimeout
     {

@@ -99,7 +99,7 @@ internal sealed class Dispatcher : IDisposable
         lease = default;
         var waiting = Rent(invocation);
         waiting.ArrivedAt = Now;
-        waiting.GivesUpAt = waiting.ArrivedAt + Shorter(Version.Spec.QueueTimeout, invocation.CallerTimeout);
+        waiting.GivesUpAt = GivesUpAt(waiting, isServed: false);
         _queue.Enqueue(waiting);
         Plan(ref then);
         if (invocation.Wait != CallWait.InQueue && !StartsCoverQueue())
@@ -117,7 +117,41 @@ internal sealed class Dispatcher : IDisposable
     }
 
     /// <summary>Whether all waiting calls get an instance that is being started, if all starts succeed.</summary>
-    private bool StartsCoverQueue() => Instances.Count(Version, InstanceState.Starting, InstanceState.Starting) * (Version.Spec.SingleUse ? 1 : Version.Spec.ConcurrentRequests) >= _queue.Count;
+    private bool StartsCoverQueue() => SlotsOfStarts() >= _queue.Count;
+
+    /// <summary>How many of the first waiting calls get an instance that is being started, if all starts succeed.</summary>
+    private int SlotsOfStarts() => Instances.Count(Version, InstanceState.Starting, InstanceState.Starting) * (Version.Spec.SingleUse ? 1 : Version.Spec.ConcurrentRequests);
+
+    /// <summary>
+    /// When a call stops waiting. Unless somebody said how long that is, one whose instance is being started, or is there, waits for it: that a host is slow (a container's first start on a small
+    /// machine takes seconds) is no reason to refuse a call just before its turn.
+    /// </summary>
+    private TimeSpan GivesUpAt(Call call, bool isServed)
+    {
+        var spec = Version.Spec;
+        var limit = isServed && spec.OwnQueueTimeout is null ? spec.QueueTimeout + spec.BootTimeout : spec.QueueTimeout;
+        return call.ArrivedAt + Shorter(limit, call.Invocation.CallerTimeout);
+    }
+
+    /// <summary>Answers the calls that have waited too long, and says whether there were any; sets the alarm for the next one.</summary>
+    private bool RefuseOverdue(ref Consequences then)
+    {
+        var (now, served, any) = (Now, SlotsOfStarts(), false);
+        for (var call = _queue.First; call is not null;)
+        {
+            var behind = call.Behind;
+            call.GivesUpAt = GivesUpAt(call, served > 0);
+            if (PoolAlarm.IsDue(call.GivesUpAt, now) && _queue.Remove(call))
+            {
+                then.Wake(call, new Lease(null, GaveUp(call)));
+                any = true;
+            }
+            else served--;
+            call = behind;
+        }
+        if (_queue.NextGivingUp() is var next && next < TimeSpan.MaxValue) _alarm.Set(next, now);
+        return any;
+    }
 
     /// <summary>
     /// A call has left an instance. When others wait, its slot passes straight to the first of them, which is returned: the one wake-up of the busy path.
@@ -213,13 +247,13 @@ internal sealed class Dispatcher : IDisposable
         {
             _queue.Remove(call);
             if (call.Invocation.CallerGone.IsCancellationRequested) then.Wake(call, new Lease(null, Refusals.CallerLeft(Version.Name)));
-            else if (PoolAlarm.IsDue(call.GivesUpAt, Now)) then.Wake(call, new Lease(null, GaveUp(call)));
+            else if (PoolAlarm.IsDue(GivesUpAt(call, isServed: true), Now)) then.Wake(call, new Lease(null, GaveUp(call)));
             else return call;
         }
         return null;
     }
 
-    private Reply GaveUp(Call call) => call.Invocation.CallerTimeout is { } own && own < Version.Spec.QueueTimeout
+    private Reply GaveUp(Call call) => call.Invocation.CallerTimeout is { } own && PoolAlarm.IsDue(call.ArrivedAt + own, Now)
         ? Refusals.CallerTimedOutWaiting(Version)
         : Refusals.WaitedTooLong(Version, Problem(), _backoff.LastError is not null);
 
@@ -265,6 +299,7 @@ internal sealed class Dispatcher : IDisposable
             FailDependents(instance, error, ref then);
         }
         Plan(ref then);
+        if (RefuseOverdue(ref then)) Plan(ref then);
     }
 
     /// <summary>An instance ended by itself. False when it was on its way out anyway.</summary>
@@ -488,13 +523,7 @@ internal sealed class Dispatcher : IDisposable
         _alarm.Rang();
         if (_closed is not null) return;
         var now = Now;
-        for (var call = _queue.First; call is not null;)
-        {
-            var behind = call.Behind;
-            if (PoolAlarm.IsDue(call.GivesUpAt, now) && _queue.Remove(call)) then.Wake(call, new Lease(null, GaveUp(call)));
-            call = behind;
-        }
-        if (_queue.NextGivingUp() is var next && next < TimeSpan.MaxValue) _alarm.Set(next, now);
+        RefuseOverdue(ref then);
 
         var keep = Version.Spec.KeepAlive;
         while (keep != Timeout.InfiniteTimeSpan && IsSurplus() && Instances.OldestIdle() is { } idle)

@@ -241,6 +241,45 @@ public sealed class DispatchTests
     }
 
     [Fact]
+    public async Task A_call_whose_instance_is_being_started_waits_for_it_and_those_behind_it_do_not()
+    {
+        await using var bench = new PoolBench();
+        bench.Backend.StartsAtOnce = false;
+        var pool = bench.Open(PoolBench.Spec with { MaxInstances = 1, ConcurrentRequests = 2 });
+        var (first, second, third) = (pool.Invoke("a"), pool.Invoke("b"), pool.Invoke("c"));
+        bench.Time.Advance(5000);
+        Assert.Equal((Outcome.Unavailable, "no instance of f became free within 5 s (queue-timeout)"), ((await third).Outcome, (await third).Error));
+        bench.Time.Advance(15_000);
+        Assert.Equal(2, pool.QueueLength);
+        bench.Backend.Starts[0].Succeed();
+        Assert.Equal("a b", bench.Backend.RunningIds);
+        bench.Backend.Running("a").Answer();
+        bench.Backend.Running("b").Answer();
+        Assert.All(await Task.WhenAll(first, second), static reply => Assert.Equal(Outcome.Answered, reply.Outcome));
+    }
+
+    [Fact]
+    public async Task A_call_waits_no_longer_than_its_function_or_its_caller_says_whatever_is_being_started()
+    {
+        await using var bench = new PoolBench();
+        bench.Backend.StartsAtOnce = false;
+        var said = bench.Open(PoolBench.Spec with { QueueTimeout = TimeSpan.FromSeconds(5) }).Invoke("a");
+        var silent = bench.Open(PoolBench.Spec, "g");
+        var (hasLimit, hasNone) = (silent.Invoke("b", TimeSpan.FromSeconds(8)), silent.Invoke("c"));
+        bench.Time.Advance(5000);
+        Assert.Equal(Outcome.Unavailable, (await said).Outcome);
+        bench.Time.Advance(2999);
+        Assert.False(hasLimit.IsCompleted);
+        bench.Time.Advance(1);
+        Assert.Equal(Outcome.TimedOut, (await hasLimit).Outcome);
+        Assert.False(hasNone.IsCompleted);
+        // The one that is left hears why, not that its time is up.
+        bench.Time.Advance(17_000);
+        Assert.Equal(Outcome.Unavailable, (await hasNone).Outcome);
+        Assert.Contains("(boot-timeout)", (await hasNone).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task New_calls_are_refused_while_running_ones_drain()
     {
         await using var bench = new PoolBench();

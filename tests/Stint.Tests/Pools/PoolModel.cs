@@ -33,7 +33,7 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
         public Outcome? Outcome;
         public bool Queued, Running;
         public Instance? Instance;
-        public double Arrived, GivesUp, Deadline, KilledAt = double.MaxValue;
+        public double Arrived, Deadline, KilledAt = double.MaxValue;
         public int? Own;
     }
 
@@ -68,7 +68,7 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
             if (_streak > 0 && !hope && _retryAt - Now > wait) call.Outcome = Outcome.Unavailable;
             else
             {
-                (call.Queued, call.GivesUp) = (true, Now + wait);
+                call.Queued = true;
                 Queue.Add(call);
             }
         }
@@ -146,6 +146,7 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
             }
         }
         Settle();
+        GiveUp();
     }
 
     public void Deploy(int version)
@@ -166,14 +167,10 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
             var keeps = idle is null || spec.KeepAlive == Timeout.InfiniteTimeSpan || !IsSurplus() ? double.MaxValue : idle.LastUsed + spec.KeepAlive.TotalMilliseconds;
             var retry = _streak > 0 && _retryAt > Now ? _retryAt : double.MaxValue;
             var next = Calls.Where(call => call.Running).SelectMany(call => new[] { call.KilledAt == double.MaxValue ? call.Deadline : call.KilledAt })
-                .Concat(Queue.Select(call => call.GivesUp)).Concat(Instances.Select(NextOfProbe)).Append(keeps).Append(retry).Min();
+                .Concat(Queue.Select(GivesUp)).Concat(Instances.Select(NextOfProbe)).Append(keeps).Append(retry).Min();
             if (next > end) break;
             Now = Math.Max(Now, next);
-            foreach (var call in Queue.Where(call => call.GivesUp <= Now).ToArray())
-            {
-                Queue.Remove(call);
-                (call.Queued, call.Outcome) = (false, call.Own < spec.QueueTimeout.TotalMilliseconds ? Outcome.TimedOut : Outcome.Unavailable);
-            }
+            GiveUp();
             if (keeps <= Now) Instances.Remove(idle!);
             foreach (var probed in Instances.Where(i => NextOfProbe(i) <= Now).ToArray())
             {
@@ -196,6 +193,22 @@ internal sealed class PoolModel(FunctionSpec spec, int firstBackoff, int grace)
             Settle();
         }
         Now = end;
+    }
+
+    /// <summary>Calls leave when their time is up, the first one first: those behind may get its place among the starts.</summary>
+    private void GiveUp()
+    {
+        while (Queue.Find(call => GivesUp(call) <= Now) is { } call)
+        {
+            Queue.Remove(call);
+            (call.Queued, call.Outcome) = (false, call.Own <= Now - call.Arrived ? Outcome.TimedOut : Outcome.Unavailable);
+        }
+    }
+
+    private double GivesUp(Call call)
+    {
+        var isServed = spec.OwnQueueTimeout is null && Queue.IndexOf(call) < Slots * Instances.Count(i => i.Version == Version && i.State == State.Starting);
+        return call.Arrived + Math.Min(call.Own ?? double.MaxValue, (spec.QueueTimeout + (isServed ? spec.BootTimeout : TimeSpan.Zero)).TotalMilliseconds);
     }
 
     /// <summary>When an instance's probe begins, or ends without an answer.</summary>

@@ -44,7 +44,7 @@ public sealed class PoolModelTests
             MaxQueue = 1 + script[2] % 5,
             MinInstances = Math.Max(0, script[3] % 4 - 1),
             KeepAlive = (script[4] % 4) switch { 0 => TimeSpan.Zero, 1 => Timeout.InfiniteTimeSpan, _ => TimeSpan.FromMilliseconds(3001) },
-            QueueTimeout = TimeSpan.FromMilliseconds(2003),
+            OwnQueueTimeout = script[2] % 7 > 2 ? TimeSpan.FromMilliseconds(2003) : null,
             Timeout = TimeSpan.FromMilliseconds(4010),
             BootTimeout = TimeSpan.FromHours(1),
             HealthInterval = TimeSpan.FromMilliseconds(1709),
@@ -167,7 +167,7 @@ public sealed class PoolModelTests
                     _model.Deploy(_version);
                     break;
                 default:
-                    var milliseconds = 100 * (1 + which % 12);
+                    var milliseconds = 100 * (1 + which % 24);
                     _log.Add($"advance {milliseconds}");
                     _bench.Time.Advance(milliseconds);
                     _model.Advance(milliseconds);

@@ -44,7 +44,7 @@ internal static class FunctionTomlKeys
         Key("max-queue", new IntegerKind(0, 1_000_000), s => s.MaxQueue, (s, v) => s with { MaxQueue = v },
             "Calls that may wait for an instance; more are refused at once."),
         Key("queue-timeout", new OptionalKind<TimeSpan>(new SecondsKind(0, 3600)), s => s.OwnQueueTimeout, (s, v) => s with { OwnQueueTimeout = v },
-            "The longest a call waits for an instance.", "5; with `[vm]` as much after `boot-timeout`"),
+            "The longest a call waits for an instance.", "5, and for a call whose instance is being started, until that has ended; with `[vm]`, 5 after `boot-timeout`"),
         Key("ahead", new IntegerKind(0, 100), s => s.Ahead, (s, v) => s with { Ahead = v },
             "Successors of a `single-use` instance that are started before they are needed."),
         Key("observe", new SecondsKind(0, 86_400, mayBeForEver: true), s => s.Observe, (s, v) => s with { Observe = v },
