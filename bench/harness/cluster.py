@@ -161,17 +161,15 @@ def measure_hop(workspace, program, postgres, options):
     bare = Baseline(workspace, "kestrel", kestrel)
     certificates = workspace.folder / "certificates"
     certificates.mkdir()
-    ports = [free_port(), free_port()]
-    back = workspace.start("back", ["dotnet", HOP, "back", str(ports[0]), certificates])
-    workspace.wait_until(back, lambda: listens(ports[0]))
-    front = workspace.start("front", ["dotnet", HOP, "front", str(ports[1]), certificates, str(ports[0])])
-    workspace.wait_until(front, lambda: listens(ports[1]))
+    bare_hop = _bare_hop(workspace, certificates, "hop", {})
+    # .NET's pool threads spin for work before they sleep, Stint's do not (src/Stint/Stint.csproj): the same two servers with that setting.
+    resting_hop = _bare_hop(workspace, certificates, "resting-hop", {"DOTNET_ThreadPool_UnfairSemaphoreSpinLimit": "0"})
     local = Node(workspace, program, "local", "up")
     cluster = Cluster(workspace, program, postgres, "hop", 1)
     echo = function(workspace, "echo", "max-instances = 1\n[process]\nruntime = \"python3\"\n", fn_py=(FUNCTIONS / "python3/fn.py").read_bytes())
     for node in (local, cluster.gateway):
         node.deploy(echo)
-    subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": f"http://127.0.0.1:{ports[1]}/", "one machine": local.url("echo"), "gateway, worker": cluster.gateway.url("echo")}
+    subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": bare_hop, "the same without spinning threads": resting_hop, "one machine": local.url("echo"), "gateway, worker": cluster.gateway.url("echo")}
     # What both ways of the hop are made of is compiled anew while it is called: it is measured when that is over.
     for url in subjects.values():
         load.wrk_once(url, 8, 12, 15)
@@ -183,14 +181,24 @@ def measure_hop(workspace, program, postgres, options):
                     figures.setdefault((size, connections, name), []).append(load.wrk(subjects[name], connections, size, max(1, options.seconds / 3), options.seconds))
             median = {name: {key: statistics.median(each[key] for each in figures[size, connections, name]) for key in ("p50_us", "p99_us", "rps")} for name in subjects}
             names = list(subjects)
-            added = {key: (median[names[1]][key] - median[names[0]][key], median[names[3]][key] - median[names[2]][key]) for key in ("p50_us",)}["p50_us"]
+            first, spinning, resting, alone, remote = (median[name]["p50_us"] for name in names)
+            added = remote - alone
             for name in names:
                 one = median[name]
                 rows.append(f"| {size} | {connections} | {name} | {one['rps']:,.0f} | {one['p50_us']:,.0f} | {one['p99_us']:,.0f} | |")
-            rows.append(f"| {size} | {connections} | *added by the hop: bare, Stint* | | *{added[0]:,.0f}, {added[1]:,.0f}* | | **{added[1] / added[0]:.2f}** |")
+            rows.append(f"| {size} | {connections} | *added by the hop: bare, the same without spinning, Stint* | | *{spinning - first:,.0f}, {resting - first:,.0f}, {added:,.0f}* | | **{added / (spinning - first):.2f}, {added / (resting - first):.2f}** |")
     cluster.stop()
     local.stop()
-    return "\n".join(["### What the way to a worker adds", "", "| bytes | connections | | calls/s | p50, µs | p99, µs | Stint's hop / the bare one |", "|---:|---:|---|---:|---:|---:|---:|", *rows])
+    return "\n".join(["### What the way to a worker adds", "", "| bytes | connections | | calls/s | p50, µs | p99, µs | Stint's hop / the bare ones |", "|---:|---:|---|---:|---:|---:|---:|", *rows])
+
+
+def _bare_hop(workspace, certificates, name, environment):
+    """Two bare servers with the hop between them; returns where to ask."""
+    ports = [free_port(), free_port()]
+    for kind, port, more in (("back", ports[0], []), ("front", ports[1], [str(ports[0])])):
+        process = workspace.start(f"{name}-{kind}", ["env", *(f"{key}={value}" for key, value in environment.items()), "dotnet", HOP, kind, str(port), certificates, *more])
+        workspace.wait_until(process, lambda port=port: listens(port))
+    return f"http://127.0.0.1:{ports[1]}/"
 
 
 def measure_workers(workspace, program, postgres, options):

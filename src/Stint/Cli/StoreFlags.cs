@@ -12,7 +12,7 @@ internal static class StoreFlags
     {
         var reading = OptionsLoader.Load(flags);
         if (reading.Options is not { } options) throw new CliException(string.Join('\n', reading.Problems), ExitCode.BadConfiguration);
-        return options.Store is not null ? options : throw new CliException("which store? Give --store postgres://USER@HOST/DATABASE, or STINT_STORE in the environment.", ExitCode.Usage);
+        return options.Store is not null ? options : throw new CliException("which store? Give --store postgres://USER@HOST/DATABASE, STINT_STORE in the environment, or store in stint.toml.", ExitCode.Usage);
     }
 
     /// <summary>Whether no gateway is named, neither by a flag nor in the environment nor in <c>stint.toml</c>. What is wrong with the settings otherwise is not said here.</summary>

@@ -52,14 +52,14 @@ public sealed class FailuresTests(TestEngine engine, ContainerDaemon shared) : I
     }
 
     [Theory]
-    [InlineData(Guests.Never, "", "it was not ready within 4 s (boot-timeout): it did not make its callback", "waiting for Godot")]
-    [InlineData(Guests.Never, "port = 8080", "it was not ready within 4 s (boot-timeout): it accepts no connection at", "waiting for Godot")]
-    [InlineData(Guests.Web, "health-path = \"/no-such-page\"", "it was not ready within 4 s (boot-timeout): GET /no-such-page at", "is answered 404")]
+    [InlineData(Guests.Never, "", "it was not ready within 12 s (boot-timeout): it did not make its callback", "waiting for Godot")]
+    [InlineData(Guests.Never, "port = 8080", "it was not ready within 12 s (boot-timeout): it accepts no connection at", "waiting for Godot")]
+    [InlineData(Guests.Web, "health-path = \"/no-such-page\"", "it was not ready within 12 s (boot-timeout): GET /no-such-page at", "is answered 404")]
     [InlineData(Guests.Broken, "", "the instance died: its process exited with code 3", "first\ncannot find my lines")]
     [InlineData(Guests.Broken, "port = 8080", "the instance died: its process exited with code 3", "first\ncannot find my lines")]
     public async Task An_image_that_never_gets_ready_is_removed_and_its_last_lines_are_shown(string image, string container, string what, string lines)
     {
-        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => shared.DeployAsync("never", image, container, "boot-timeout = 4"));
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => shared.DeployAsync("never", image, container, "boot-timeout = 12"));
         Assert.Contains(what, refused.Message, StringComparison.Ordinal);
         // The engine gives no order between the two outputs.
         foreach (var line in lines.Split('\n')) Assert.True(refused.Message.Contains(line, StringComparison.Ordinal), refused.Message);
@@ -69,7 +69,7 @@ public sealed class FailuresTests(TestEngine engine, ContainerDaemon shared) : I
     [Fact]
     public async Task A_container_that_does_not_answer_its_health_path_any_more_is_replaced()
     {
-        await shared.DeployAsync("frozen", Guests.Deaf, "health-path = \"/index.html\"", "min-instances = 1\nkeepalive = -1\nhealth-interval = 0.2\nhealth-timeout = 5");
+        await shared.DeployAsync("frozen", Guests.Deaf, "health-path = \"/index.html\"", "min-instances = 1\nkeepalive = -1\nhealth-interval = 0.2\nhealth-timeout = 10");
         Assert.True((await _daemon.Http.GetAsync("frozen/index.html")).IsSuccessStatusCode);
         var frozen = await shared.RunningAsync("frozen");
         await engine.Client.Containers.KillAsync(frozen.Id, "SIGSTOP", default);

@@ -93,7 +93,7 @@ public sealed class IsolationTests(ContainerDaemon shared) : IClassFixture<Conta
     [Fact]
     public async Task A_fork_bomb_is_bounded_and_others_go_on()
     {
-        await shared.DeployAsync("bomb", Guests.Web, "port = 8080\npids = 40", "timeout = 2\nmax-instances = 1");
+        await shared.DeployAsync("bomb", Guests.Web, "port = 8080\npids = 40", "timeout = 5\nmax-instances = 1");
         await shared.DeployAsync("bystander", Guests.Web);
         Assert.Equal("40\n", await shared.ShellAsync("bomb", "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max"));
         try

@@ -17,7 +17,7 @@ public sealed class LeavingTests(TestEngine engine)
         await owner.DeployAsync("deaf", Guests.Deaf);
         await owner.ShellAsync("deaf", "true");
         await owner.WaitForRunningAsync("web", 2);
-        var call = owner.ShellAsync("web", "sleep 2; echo ended");
+        var call = owner.ShellAsync("web", "sleep 5; echo ended");
         await Retry.UntilAsync("the call runs", async () => (await owner.Daemon.DescribeAsync("web")).GetProperty("instances").GetProperty("busy").GetInt32() == 1);
         owner.Daemon.Signal(15);
         Assert.Equal("ended\n", await call);

@@ -4,7 +4,7 @@ namespace Stint.EndToEnd.Fixtures;
 internal static class Retry
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
 
     /// <summary>Returns when the condition holds.</summary>
     /// <exception cref="TimeoutException">It did not come true; the message is <paramref name="what"/>.</exception>

@@ -18,7 +18,7 @@ public sealed class StoppingTests
         await using var daemon = await StintDaemon.StartAsync("--drain-seconds", "20");
         await daemon.DeployPythonAsync("work", "import time\ndef fn(input, headers):\n    time.sleep(float(input))\n    return 'done'\n", top: "max-instances = 4");
         await daemon.DeployAsync("quick", "concurrent-requests = 8\n[process]\nruntime = \"nodejs\"\n", ("index.js", "module.exports = (req, res) => res.send('quick')"));
-        var running = Enumerable.Range(0, 4).Select(_ => daemon.CallAsync("work", "2")).ToList();
+        var running = Enumerable.Range(0, 4).Select(_ => daemon.CallAsync("work", "6")).ToList();
         await Retry.UntilAsync("all four run", async () => (await daemon.DescribeAsync("work")).GetProperty("instances").GetProperty("busy").GetInt32() == 4);
         var surprises = new ConcurrentBag<string>();
         using var enough = new CancellationTokenSource();

@@ -15,7 +15,7 @@ internal static class ServiceMachine
     private const string Begin = "<<<report", End = "report>>>";
 
     // A machine that is interpreted, on a host that does other things.
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
 
     /// <summary>Boots it, runs the script as root beside the service, and returns what each of its <c>step NAME COMMAND…</c> printed and how it ended, by the names.</summary>
     public static async Task<IReadOnlyDictionary<string, string>> RunAsync(string script)

@@ -179,7 +179,7 @@ public sealed class FailuresTests(WireDaemon shared) : IClassFixture<WireDaemon>
     [Fact]
     public async Task A_full_queue_is_429_with_a_time_to_try_again()
     {
-        await Daemon.DeployPythonAsync("narrow", "import time\ndef fn(input, headers):\n    time.sleep(float(input or 1))\n    return 'done'\n", top: "max-instances = 1\nmax-queue = 1");
+        await Daemon.DeployPythonAsync("narrow", "import time\ndef fn(input, headers):\n    time.sleep(float(input or 4))\n    return 'done'\n", top: "max-instances = 1\nmax-queue = 1");
         await Daemon.CallAsync("narrow", "0"); // one instance, ready
         var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Daemon.Http.GetAsync("narrow")));
         Assert.Equal(2, answers.Count(static answer => answer.StatusCode == HttpStatusCode.OK));

@@ -48,7 +48,9 @@ internal sealed unsafe partial class FolderNotifications : IDisposable
         var seen = new HashSet<int>();
         try
         {
-            return TryAdd(root, Changes, seen) && Descend(root, except, seen);
+            if (!TryAdd(root, Changes, seen)) return false;
+            Descend(root, except, seen);
+            return true;
         }
         finally
         {
@@ -64,7 +66,7 @@ internal sealed unsafe partial class FolderNotifications : IDisposable
         if (!_end.IsClosed) _ = write(_end, &one, sizeof(ulong));
     }
 
-    private bool Descend(string folder, string except, HashSet<int> seen)
+    private void Descend(string folder, string except, HashSet<int> seen)
     {
         try
         {
@@ -75,7 +77,6 @@ internal sealed unsafe partial class FolderNotifications : IDisposable
         {
             // The folder above has told, or will. What cannot be read cannot be deployed either.
         }
-        return true;
     }
 
     // False: it is gone, is a link, or is not ours to read.
