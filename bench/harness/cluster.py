@@ -166,10 +166,13 @@ def measure_hop(workspace, program, postgres, options):
     resting_hop = _bare_hop(workspace, certificates, "resting-hop", {"DOTNET_ThreadPool_UnfairSemaphoreSpinLimit": "0"})
     local = Node(workspace, program, "local", "up")
     cluster = Cluster(workspace, program, postgres, "hop", 1)
-    echo = function(workspace, "echo", "max-instances = 1\n[process]\nruntime = \"python3\"\n", fn_py=(FUNCTIONS / "python3/fn.py").read_bytes())
+    # Python's instance takes one call at a time, so that answers come one by one; Node's takes all that there are, as the bare servers do.
+    one = function(workspace, "one", "max-instances = 1\n[process]\nruntime = \"python3\"\n", fn_py=(FUNCTIONS / "python3/fn.py").read_bytes())
+    many = function(workspace, "many", "max-instances = 1\nconcurrent-requests = 16\n[process]\nruntime = \"nodejs\"\n", index_js=(FUNCTIONS / "nodejs/index.js").read_bytes())
     for node in (local, cluster.gateway):
-        node.deploy(echo)
-    subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": bare_hop, "the same without spinning threads": resting_hop, "one machine": local.url("echo"), "gateway, worker": cluster.gateway.url("echo")}
+        node.deploy(one)
+        node.deploy(many)
+    subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": bare_hop, "the same without spinning threads": resting_hop, "one machine, python3": local.url("one"), "gateway, worker, python3": cluster.gateway.url("one"), "one machine, nodejs": local.url("many"), "gateway, worker, nodejs": cluster.gateway.url("many")}
     # What both ways of the hop are made of is compiled anew while it is called: it is measured when that is over.
     for url in subjects.values():
         load.wrk_once(url, 8, 12, 15)
@@ -181,12 +184,13 @@ def measure_hop(workspace, program, postgres, options):
                     figures.setdefault((size, connections, name), []).append(load.wrk(subjects[name], connections, size, max(1, options.seconds / 3), options.seconds))
             median = {name: {key: statistics.median(each[key] for each in figures[size, connections, name]) for key in ("p50_us", "p99_us", "rps")} for name in subjects}
             names = list(subjects)
-            first, spinning, resting, alone, remote = (median[name]["p50_us"] for name in names)
-            added = remote - alone
+            first, spinning, resting, *ours = (median[name]["p50_us"] for name in names)
             for name in names:
-                one = median[name]
-                rows.append(f"| {size} | {connections} | {name} | {one['rps']:,.0f} | {one['p50_us']:,.0f} | {one['p99_us']:,.0f} | |")
-            rows.append(f"| {size} | {connections} | *added by the hop: bare, the same without spinning, Stint* | | *{spinning - first:,.0f}, {resting - first:,.0f}, {added:,.0f}* | | **{added / (spinning - first):.2f}, {added / (resting - first):.2f}** |")
+                row = median[name]
+                rows.append(f"| {size} | {connections} | {name} | {row['rps']:,.0f} | {row['p50_us']:,.0f} | {row['p99_us']:,.0f} | |")
+            for runtime, alone, remote in (("python3", *ours[:2]), ("nodejs", *ours[2:])):
+                bare_ones, added = (spinning - first, resting - first), remote - alone
+                rows.append(f"| {size} | {connections} | *added by the hop: bare, the same without spinning, Stint ({runtime})* | | *{bare_ones[0]:,.0f}, {bare_ones[1]:,.0f}, {added:,.0f}* | | **{added / bare_ones[0]:.2f}, {added / bare_ones[1]:.2f}** |")
     cluster.stop()
     local.stop()
     return "\n".join(["### What the way to a worker adds", "", "| bytes | connections | | calls/s | p50, µs | p99, µs | Stint's hop / the bare ones |", "|---:|---:|---|---:|---:|---:|---:|", *rows])
