@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using Stint.Invocations;
 
@@ -60,7 +61,7 @@ internal sealed class InvocationContent : HttpContent
         {
             if (_invocation.BodyStream is null)
             {
-                foreach (var piece in _invocation.Body) await stream.WriteAsync(piece, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(stream, _invocation.Body, cancellationToken).ConfigureAwait(false);
                 return;
             }
             await StreamAsync(stream, cancellationToken).ConfigureAwait(false);
@@ -76,6 +77,31 @@ internal sealed class InvocationContent : HttpContent
     {
         length = _invocation.BodyStream is null ? _invocation.Body.Length : _invocation.BodyLength ?? 0;
         return _invocation.BodyStream is null || _invocation.BodyLength is not null;
+    }
+
+    // Kestrel reads in pieces of 4 KiB. Each one written would be a frame of its own, and a way to another thread and back.
+    private static async ValueTask WriteAsync(Stream stream, ReadOnlySequence<byte> body, CancellationToken cancellationToken)
+    {
+        if (body.IsSingleSegment)
+        {
+            await stream.WriteAsync(body.First, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        var joined = ArrayPool<byte>.Shared.Rent((int)Math.Min(body.Length, Invocation.MaxInlineBody));
+        try
+        {
+            while (!body.IsEmpty)
+            {
+                var part = body.Slice(0, Math.Min(body.Length, joined.Length));
+                part.CopyTo(joined);
+                await stream.WriteAsync(joined.AsMemory(0, (int)part.Length), cancellationToken).ConfigureAwait(false);
+                body = body.Slice(part.Length);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(joined);
+        }
     }
 
     private async Task StreamAsync(Stream stream, CancellationToken cancellationToken)
@@ -97,7 +123,7 @@ internal sealed class InvocationContent : HttpContent
             }
             try
             {
-                foreach (var piece in read.Buffer) await stream.WriteAsync(piece, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(stream, read.Buffer, cancellationToken).ConfigureAwait(false);
                 // A caller that sends little at a time is not kept waiting for more of it.
                 await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
             }
