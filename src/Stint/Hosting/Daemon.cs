@@ -29,6 +29,7 @@ internal static partial class Daemon
             foreach (var problem in reading.Problems) await Console.Error.WriteLineAsync($"stint: {problem}").ConfigureAwait(false);
             return ExitCode.BadConfiguration;
         }
+        if (options.Store is not null || options.RunsForGateways()) IdleThreads.SpinFirst();
         // A worker is called by gateways alone.
         if (options.RunsForGateways()) options = options with { HttpPort = -1, CoapPort = -1, GrpcPort = -1, UniFaasPort = -1, FunLessPort = -1, OpenFaasMetricsPort = -1 };
         // The empty builder: no appsettings.json, no watch on the file system, no environment that others set for their ASP.NET applications.
