@@ -161,9 +161,11 @@ def measure_hop(workspace, program, postgres, options):
     bare = Baseline(workspace, "kestrel", kestrel)
     certificates = workspace.folder / "certificates"
     certificates.mkdir()
-    bare_hop = _bare_hop(workspace, certificates, "hop", {})
-    # .NET's pool threads spin for work before they sleep, Stint's do not (src/Stint/Stint.csproj): the same two servers with that setting.
-    resting_hop = _bare_hop(workspace, certificates, "resting-hop", {"DOTNET_ThreadPool_UnfairSemaphoreSpinLimit": "0"})
+    ports = [free_port(), free_port()]
+    back = workspace.start("back", ["dotnet", HOP, "back", str(ports[0]), certificates])
+    workspace.wait_until(back, lambda: listens(ports[0]))
+    front = workspace.start("front", ["dotnet", HOP, "front", str(ports[1]), certificates, str(ports[0])])
+    workspace.wait_until(front, lambda: listens(ports[1]))
     local = Node(workspace, program, "local", "up")
     cluster = Cluster(workspace, program, postgres, "hop", 1)
     # Python's instance takes one call at a time, so that answers come one by one; Node's takes all that there are, as the bare servers do.
@@ -172,7 +174,7 @@ def measure_hop(workspace, program, postgres, options):
     for node in (local, cluster.gateway):
         node.deploy(one)
         node.deploy(many)
-    subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": bare_hop, "the same without spinning threads": resting_hop, "one machine, python3": local.url("one"), "gateway, worker, python3": cluster.gateway.url("one"), "one machine, nodejs": local.url("many"), "gateway, worker, nodejs": cluster.gateway.url("many")}
+    subjects = {"bare Kestrel": bare.url(None), "bare Kestrel, HTTP/2 and mutual TLS, bare Kestrel": f"http://127.0.0.1:{ports[1]}/", "one machine, python3": local.url("one"), "gateway, worker, python3": cluster.gateway.url("one"), "one machine, nodejs": local.url("many"), "gateway, worker, nodejs": cluster.gateway.url("many")}
     # What both ways of the hop are made of is compiled anew while it is called: it is measured when that is over.
     for url in subjects.values():
         load.wrk_once(url, 8, 12, 15)
@@ -184,25 +186,15 @@ def measure_hop(workspace, program, postgres, options):
                     figures.setdefault((size, connections, name), []).append(load.wrk(subjects[name], connections, size, max(1, options.seconds / 3), options.seconds))
             median = {name: {key: statistics.median(each[key] for each in figures[size, connections, name]) for key in ("p50_us", "p99_us", "rps")} for name in subjects}
             names = list(subjects)
-            first, spinning, resting, *ours = (median[name]["p50_us"] for name in names)
+            first, hop, *ours = (median[name]["p50_us"] for name in names)
             for name in names:
                 row = median[name]
                 rows.append(f"| {size} | {connections} | {name} | {row['rps']:,.0f} | {row['p50_us']:,.0f} | {row['p99_us']:,.0f} | |")
             for runtime, alone, remote in (("python3", *ours[:2]), ("nodejs", *ours[2:])):
-                bare_ones, added = (spinning - first, resting - first), remote - alone
-                rows.append(f"| {size} | {connections} | *added by the hop: bare, the same without spinning, Stint ({runtime})* | | *{bare_ones[0]:,.0f}, {bare_ones[1]:,.0f}, {added:,.0f}* | | **{added / bare_ones[0]:.2f}, {added / bare_ones[1]:.2f}** |")
+                rows.append(f"| {size} | {connections} | *added by the hop: bare, Stint ({runtime})* | | *{hop - first:,.0f}, {remote - alone:,.0f}* | | **{(remote - alone) / (hop - first):.2f}** |")
     cluster.stop()
     local.stop()
-    return "\n".join(["### What the way to a worker adds", "", "| bytes | connections | | calls/s | p50, µs | p99, µs | Stint's hop / the bare ones |", "|---:|---:|---|---:|---:|---:|---:|", *rows])
-
-
-def _bare_hop(workspace, certificates, name, environment):
-    """Two bare servers with the hop between them; returns where to ask."""
-    ports = [free_port(), free_port()]
-    for kind, port, more in (("back", ports[0], []), ("front", ports[1], [str(ports[0])])):
-        process = workspace.start(f"{name}-{kind}", ["env", *(f"{key}={value}" for key, value in environment.items()), "dotnet", HOP, kind, str(port), certificates, *more])
-        workspace.wait_until(process, lambda port=port: listens(port))
-    return f"http://127.0.0.1:{ports[1]}/"
+    return "\n".join(["### What the way to a worker adds", "", "| bytes | connections | | calls/s | p50, µs | p99, µs | Stint's hop / the bare one |", "|---:|---:|---|---:|---:|---:|---:|", *rows])
 
 
 def measure_workers(workspace, program, postgres, options):
