@@ -37,9 +37,6 @@ internal sealed class Call : IValueTaskSource<Lease>, IThreadPoolWorkItem
     /// <summary>When it came; set only when somebody will ask.</summary>
     public TimeSpan ArrivedAt { get; set; }
 
-    /// <summary>When it stops waiting for an instance.</summary>
-    public TimeSpan GivesUpAt { get; set; }
-
     /// <summary>Whether it waits.</summary>
     public bool IsQueued { get; set; }
 

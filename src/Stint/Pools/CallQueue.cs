@@ -35,13 +35,4 @@ internal sealed class CallQueue
         _count--;
         return true;
     }
-
-    /// <summary>When the first of the waiting calls gives up; <see cref="TimeSpan.MaxValue"/> when none waits.</summary>
-    public TimeSpan NextGivingUp()
-    {
-        var next = TimeSpan.MaxValue;
-        for (var call = _first; call is not null; call = call.Behind)
-            if (call.GivesUpAt < next) next = call.GivesUpAt;
-        return next;
-    }
 }

@@ -99,7 +99,6 @@ internal sealed class Dispatcher : IDisposable
         lease = default;
         var waiting = Rent(invocation);
         waiting.ArrivedAt = Now;
-        waiting.GivesUpAt = GivesUpAt(waiting, isServed: false);
         _queue.Enqueue(waiting);
         Plan(ref then);
         if (invocation.Wait != CallWait.InQueue && !StartsCoverQueue())
@@ -112,7 +111,7 @@ internal sealed class Dispatcher : IDisposable
             lease = new Lease(null, Refusals.Busy(Version));
             return null;
         }
-        _alarm.Set(waiting.GivesUpAt, waiting.ArrivedAt);
+        _alarm.Set(GivesUpAt(waiting, isServed: false), waiting.ArrivedAt);
         return waiting;
     }
 
@@ -120,7 +119,10 @@ internal sealed class Dispatcher : IDisposable
     private bool StartsCoverQueue() => SlotsOfStarts() >= _queue.Count;
 
     /// <summary>How many of the first waiting calls get an instance that is being started, if all starts succeed.</summary>
-    private int SlotsOfStarts() => Instances.Count(Version, InstanceState.Starting, InstanceState.Starting) * (Version.Spec.SingleUse ? 1 : Version.Spec.ConcurrentRequests);
+    private int SlotsOfStarts() => Instances.Count(Version, InstanceState.Starting, InstanceState.Starting) * Slots;
+
+    /// <summary>Calls that an instance of the serving version takes at a time.</summary>
+    private int Slots => Version.Spec.SingleUse ? 1 : Version.Spec.ConcurrentRequests;
 
     /// <summary>
     /// When a call stops waiting. Unless somebody said how long that is, one whose instance is being started, or is there, waits for it: that a host is slow (a container's first start on a small
@@ -140,16 +142,19 @@ internal sealed class Dispatcher : IDisposable
         for (var call = _queue.First; call is not null;)
         {
             var behind = call.Behind;
-            call.GivesUpAt = GivesUpAt(call, served > 0);
-            if (PoolAlarm.IsDue(call.GivesUpAt, now) && _queue.Remove(call))
+            var until = GivesUpAt(call, served > 0);
+            if (PoolAlarm.IsDue(until, now) && _queue.Remove(call))
             {
                 then.Wake(call, new Lease(null, GaveUp(call)));
                 any = true;
             }
-            else served--;
+            else
+            {
+                _alarm.Set(until, now);
+                served--;
+            }
             call = behind;
         }
-        if (_queue.NextGivingUp() is var next && next < TimeSpan.MaxValue) _alarm.Set(next, now);
         return any;
     }
 
@@ -673,8 +678,7 @@ internal sealed class Dispatcher : IDisposable
             // One instance tries it for all.
             room = Math.Min(room, starting > 0 ? 0 : 1);
         }
-        var slots = spec.SingleUse ? 1 : spec.ConcurrentRequests;
-        var justified = (_queue.Count + slots - 1) / slots;
+        var justified = (_queue.Count + Slots - 1) / Slots;
         var urgent = Math.Clamp(justified - starting, 0, room);
         if (_deployment is not null) return (urgent, 0);
 
